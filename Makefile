@@ -1,0 +1,48 @@
+# Verbs of this repository. Each sets up what it needs in .venv; after the first run all work offline.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY ?= python3
+BIN := .venv/bin
+LINK := .build/ansible_collections/ldfleet/ldplayer
+JOBS ?= 2
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo test lint docs bench clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+
+setup: .venv/.done $(LINK)/.done ## make .venv and link the collection into .build
+
+.venv/.done: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PY) -m venv .venv
+	@echo "setting up .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# Each room is linked by itself: a link to the whole checkout would contain itself.
+$(LINK)/.done: Makefile
+	@mkdir -p $(LINK)
+	@for room in plugins playbooks roles extensions meta galaxy.yml requirements.txt README.md LICENSE changelogs; do \
+	  if [ -e $$room ]; then ln -sfn "$(CURDIR)/$$room" $(LINK)/$$room; fi; done
+	@touch $@
+
+demo: setup ## converge emulators on three simulated Windows hosts, and prove it
+	@$(BIN)/ldfleet demo
+
+test: setup ## run every test
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term:skip-covered --cov-report=xml:.cache/coverage.xml
+
+lint: setup ## ruff, mypy, ansible-lint, ansible-doc, generated files, changelog, PowerShell
+	@$(BIN)/python tools/lint.py
+
+docs: setup ## write what is generated from the modules' documentation
+	@$(BIN)/python tools/docs.py
+
+bench: setup ## measure ldfleet against the usual ways, in one run on the simulator
+	@$(BIN)/python tests/bench/bench.py
+
+clean: ## remove what the verbs made
+	@rm -rf .venv .build .cache .coverage dist .hypothesis .pytest_cache .mypy_cache .ruff_cache

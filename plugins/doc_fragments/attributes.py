@@ -1,0 +1,44 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the documentation of every module says alike."""
+
+
+class ModuleDocFragment:
+    """``attributes`` for modules that change something, ``attributes.info`` on top of it for those that do not."""
+
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and tell what it would do, without doing it.
+    support: full
+  diff_mode:
+    description: Returns what is there and what it would become.
+    support: full
+  platform:
+    description: Where it can act.
+    platforms: windows
+    support: full
+  action_group:
+    description: Takes defaults given for C(group/ldfleet.ldplayer.all) in C(module_defaults).
+    membership:
+      - ldfleet.ldplayer.all
+    support: full
+  become:
+    description: Can be used with become.
+    support: none
+    details: It is refused. The work must be done by the user to whom LDPlayer belongs.
+  async:
+    description: Can be used with async.
+    support: none
+    details: It is refused. Long work is cut into batches, and each is proved.
+notes:
+  - Works over the connections winrm, psrp and ssh (with C(ansible_shell_type=powershell)), with the host's own connection variables.
+"""
+
+    INFO = r"""
+options: {}
+attributes:
+  diff_mode:
+    description: Returns what is there and what it would become.
+    support: N/A
+"""

@@ -1,0 +1,128 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What all actions share: options from the sidecar, observe, plan, (check mode stops here), apply, prove, report.
+
+The only file that knows Ansible's action plugins; errors of the rooms below become results here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ._fleet import converge, desired, observed, options, report
+from ._fleet.converge import Outcome, Round
+from ._fleet.desired import Desired
+from ._fleet.errors import FleetError, ReplyLost, Unreachable, Yours
+from ._fleet.observed import Observation
+from ._host.session import AnsibleTransport, Session
+
+_PLUGINS = Path(__file__).parent.parent
+_DISPLAY = Display()
+
+#: An observation is one list2 and three folders; no slice is needed, this only bounds it.
+_LOOK_MS = 60_000
+
+
+@functools.cache
+def sidecar(module: str) -> Mapping[str, Any]:
+    """The documentation of a module (plugins/modules/NAME.yml), which is also its option spec."""
+    with open(_PLUGINS / "modules" / f"{module}.yml", encoding="utf-8") as stream:
+        loaded: Mapping[str, Any] = yaml.safe_load(stream)
+    return loaded
+
+
+def spec(module: str) -> options.Spec:
+    """The options of a module."""
+    found: options.Spec = sidecar(module)["DOCUMENTATION"]["options"]
+    return found
+
+
+@functools.cache
+def _agent() -> str:
+    return (_PLUGINS / "module_utils" / "_agent.ps1").read_text(encoding="ascii")
+
+
+class FleetAction(ActionBase):  # type: ignore[misc]
+    """An action: its ``module`` name, and ``act``, which gets checked options and a session and returns a result."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = True
+    module = ""
+
+    def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
+        """Do the work. Raises FleetError."""
+        raise NotImplementedError
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ansible's entry: every FleetError becomes a failed (or unreachable) result that keeps what is known."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        session = Session(AnsibleTransport(self._connection), _agent(), str((task_vars or {}).get("inventory_hostname", "host")))
+        try:
+            self._refuse_what_raw_cannot()
+            given = options.checked(spec(self.module), _plain(self._task.args), desired.TAKERS)
+            result.update(self.act(given, session))
+        except FleetError as error:
+            result.update(msg=str(error), errors=[error.as_dict()])
+            result["unreachable" if isinstance(error, Unreachable) else "failed"] = True
+        result["round_trips"] = session.round_trips
+        return result
+
+    def _refuse_what_raw_cannot(self) -> None:
+        # Both live in Ansible's PowerShell module wrapper, which this route does not use: they would be ignored without a word.
+        if self._connection.become:
+            raise Yours(self.module, "become does not work with this module", "Connect as the user who shall own LDPlayer, and drop become")
+
+    def reconcile(self, wanted: Desired, session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Observe, plan, and unless this is check mode apply and prove. ``given``: install_dir, time_slice (seconds)."""
+        install_dir = given["install_dir"]
+        seen = observe(session, install_dir)
+        if self._task.check_mode:
+            outcome = converge.check(wanted, seen)
+        else:
+            outcome = self._carried(wanted, seen, session, install_dir, int(given["time_slice"]) * 1000)
+        return report.result(outcome, session.about, bool(self._task.diff))
+
+    def _carried(self, wanted: Desired, seen: Observation, session: Session, install_dir: str | None, slice_ms: int) -> Outcome:
+        work = converge.converge(wanted, seen, install_dir)
+        try:
+            batch = next(work)
+            while True:
+                self._progress(session.about, batch)
+                try:
+                    reply = session.act(batch.operations, slice_ms)
+                except ReplyLost:
+                    # What was done is unknown: look, and let the plan be made anew from what is there.
+                    reply = session.ask(observed.look(install_dir), _LOOK_MS)
+                batch = work.send(reply)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+
+    def _progress(self, host: str, batch: Round) -> None:
+        verbs = Counter(step.verb.value for step in batch.steps)
+        text = ", ".join(f"{verb} {times}" for verb, times in verbs.items()) or "wait"
+        _DISPLAY.display(f"{host}: {text}")
+
+
+def observe(session: Session, install_dir: str | None) -> Observation:
+    """One round trip: everything that a plan needs. Raises FleetError."""
+    return observed.observation(session.ask(observed.look(install_dir), _LOOK_MS), install_dir)
+
+
+def _plain(value: Any) -> Any:
+    """Ansible's tagged values as plain ones, so that the rooms below see nothing of Ansible."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    return next((kind(value) for kind in (int, float, str) if isinstance(value, kind)), value)

@@ -1,0 +1,5 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""DECIDE: from what is wanted and what was seen to what is to be done. Values in, values out.
+
+Nothing here touches Ansible, a socket, a file, a clock or chance; only the standard library is imported.
+"""

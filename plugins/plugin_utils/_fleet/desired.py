@@ -1,0 +1,240 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is wanted on one host: from checked options to frozen values, with defaults, profiles and counts worked in.
+
+Everything that is wrong with the words alone is found here, before any host is asked.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import options
+from .errors import BadOption, BadOptions
+from .settings import SETTINGS, Value
+
+#: Longest title that ldfleet gives (LDPlayer's own limit is not known), and the most emulators that one entry's ``count`` may name.
+TITLE_LENGTH = 64
+COUNT_LIMIT = 1000
+
+#: Who takes an option, for messages: settings are LDPlayer's, everything else is ours.
+TAKERS = dict.fromkeys(SETTINGS, "LDPlayer")
+
+
+class State(enum.Enum):
+    """What an emulator shall be. PRESENT: it exists, running or not."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PRESENT = "present"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """One wanted emulator. ``where``: the option path that names it. ``protect``: None where nothing is said."""
+
+    name: str
+    where: str
+    state: State = State.PRESENT
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    clone_from: str | None = None
+    renamed_from: str | None = None
+    protect: bool | None = None
+
+
+@dataclass(frozen=True)
+class Count:
+    """``name`` with ``count`` 3 stands for name-000 to name-002; what is owned beyond that is surplus."""
+
+    name: str
+    count: int
+    where: str
+
+    def number(self, title: str) -> int | None:
+        """The number of a title of this count, None for another title."""
+        head, dash, digits = title.rpartition("-")
+        if not dash or head != self.name or not digits.isascii() or not digits.isdigit() or len(digits) < 3:
+            return None
+        return int(digits) if numbered(self.name, int(digits)) == title else None
+
+
+@dataclass(frozen=True)
+class Desired:
+    """All that one task says of one host. ``max_destroy``: how many emulators purge and lower counts may remove together."""
+
+    emulators: tuple[Emulator, ...]
+    counts: tuple[Count, ...] = ()
+    purge: bool = False
+    max_destroy: int = 0
+
+    def named(self) -> Mapping[str, Emulator]:
+        """By title."""
+        return {emulator.name: emulator for emulator in self.emulators}
+
+
+def numbered(name: str, number: int) -> str:
+    """``farm``, 7 -> ``farm-007``."""
+    return f"{name}-{number:03d}"
+
+
+def build(
+    entries: Sequence[Mapping[str, Any]],
+    defaults: Mapping[str, Any] | None = None,
+    profiles: Mapping[str, Mapping[str, Any]] | None = None,
+    purge: bool = False,
+    max_destroy: int = 0,
+    where: str = "emulators",
+) -> Desired:
+    """Make Desired from entries whose types are already checked (see options.checked).
+
+    An entry's own options win over its profile's, and those over the defaults. Raises BadOptions with every fault.
+    """
+    problems: list[BadOption] = []
+    emulators: list[Emulator] = []
+    counts: list[Count] = []
+    for position, entry in enumerate(entries):
+        path = f"{where}[{position}]" if where else ""
+        merged = {
+            **(defaults or {}),
+            **_profile(entry, profiles or {}, path, problems),
+            **{k: v for k, v in entry.items() if v is not None},
+        }
+        if entry.get("count") is not None:
+            _add_count(merged, path, emulators, counts, problems)
+        else:
+            emulators.append(_emulator(merged, str(merged["name"]), path, problems))
+    if max_destroy < 0:
+        problems.append(BadOption("max_destroy", f"is {max_destroy}", "0 or more is wanted"))
+    problems += _title_problems(emulators) + _name_clashes(emulators)
+    if problems:
+        raise BadOptions(problems)
+    return Desired(tuple(emulators), tuple(counts), purge, max_destroy)
+
+
+def shared(
+    defaults: Mapping[str, Any], profiles: Mapping[str, Any], spec: options.Spec
+) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
+    """Check defaults and profiles: the same options as an entry (``spec``) without those that name one emulator. Raises BadOptions."""
+    inner = {name: {**option, "default": None} for name, option in spec.items() if name not in ("name", "count", "profile", "renamed_from")}
+    every = {"type": "dict", "suboptions": inner}
+    document = {"defaults": every, "profiles": {"type": "dict", "suboptions": dict.fromkeys(profiles, every)}}
+    checked = options.checked(document, {"defaults": defaults, "profiles": profiles}, TAKERS)
+    return _given(checked["defaults"]), {name: _given(profile) for name, profile in (checked["profiles"] or {}).items()}
+
+
+def _given(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return {name: value for name, value in (values or {}).items() if value is not None}
+
+
+def _profile(
+    entry: Mapping[str, Any], profiles: Mapping[str, Mapping[str, Any]], path: str, problems: list[BadOption]
+) -> Mapping[str, Any]:
+    name = entry.get("profile")
+    if name is None:
+        return {}
+    if name not in profiles:
+        near = difflib.get_close_matches(str(name), [str(key) for key in profiles], n=1)
+        advice = f"did you mean {near[0]}?" if near else f"profiles are {', '.join(sorted(map(str, profiles))) or 'not given'}"
+        problems.append(BadOption(_at(path, "profile"), f"is {options.shown(name)}, which no profile is called", advice))
+        return {}
+    return profiles[name]
+
+
+def _at(path: str, option: str) -> str:
+    return f"{path}.{option}" if path else option
+
+
+def _add_count(merged: Mapping[str, Any], path: str, emulators: list[Emulator], counts: list[Count], problems: list[BadOption]) -> None:
+    count, name = int(merged["count"]), str(merged["name"])
+    if not 0 <= count <= COUNT_LIMIT:
+        problems.append(BadOption(_at(path, "count"), f"is {count}", f"0 to {COUNT_LIMIT} is wanted"))
+        return
+    if merged.get("renamed_from") is not None:
+        problems.append(BadOption(_at(path, "renamed_from"), "cannot stand beside count", "rename each emulator in an entry of its own"))
+    if merged.get("state") == State.ABSENT.value:
+        problems.append(BadOption(_at(path, "state"), "is 'absent' beside count", "say count: 0 to remove them all"))
+    if any(count_.name == name for count_ in counts):
+        problems.append(BadOption(_at(path, "name"), f"is {options.shown(name)}, which has a count in another entry", "name it once"))
+    counts.append(Count(name, count, path))
+    shared: list[BadOption] = []
+    emulators += [_emulator(merged, numbered(name, number), path, shared if number == 0 else []) for number in range(count)]
+    problems += shared
+
+
+def _emulator(merged: Mapping[str, Any], name: str, path: str, problems: list[BadOption]) -> Emulator:
+    settings = {option: merged[option] for option in SETTINGS if merged.get(option) is not None}
+    for option, value in settings.items():
+        problem = SETTINGS[option].codec.problem(value)
+        if problem:
+            problems.append(BadOption(_at(path, option), f"is {options.shown(value)}", problem))
+    return Emulator(
+        name=name,
+        where=path,
+        state=State(merged.get("state") or State.PRESENT.value),
+        settings=settings,
+        clone_from=merged.get("clone_from"),
+        renamed_from=merged.get("renamed_from"),
+        protect=merged.get("protect"),
+    )
+
+
+def _title_problems(emulators: Iterable[Emulator]) -> list[BadOption]:
+    problems: dict[tuple[str, str], BadOption] = {}
+    for emulator in emulators:
+        titles = (("name", emulator.name), ("clone_from", emulator.clone_from), ("renamed_from", emulator.renamed_from))
+        for option, title in titles:
+            problem = title_problem(title) if title is not None else None
+            if problem:
+                problems[emulator.where, option] = BadOption(_at(emulator.where, option), f"is {options.shown(title)}", problem)
+    return list(problems.values())
+
+
+def title_problem(title: str) -> str | None:
+    """Why no emulator can have this title on any host, or None. (A host's code page may forbid more: see plan.)
+
+    A double quote cannot stand in LDPlayer's own command lines and files without being re-parsed; control characters break list2's lines.
+    """
+    if not title or title != title.strip():
+        return "a title needs characters, and no blank at either end"
+    if any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 or character in "\u2028\u2029" for character in title):
+        return "a title has no control characters"
+    if any(0xD800 <= ord(character) < 0xE000 for character in title):
+        return "a title has no half of a surrogate pair"
+    if '"' in title:
+        return 'a title has no "'
+    if len(title) > TITLE_LENGTH:
+        return f"a title has at most {TITLE_LENGTH} characters (this one has {len(title)})"
+    return None
+
+
+def _name_clashes(emulators: Sequence[Emulator]) -> list[BadOption]:
+    problems: list[BadOption] = []
+    seen: dict[str, Emulator] = {}
+    sources = {emulator.renamed_from: emulator for emulator in emulators if emulator.renamed_from is not None}
+    for emulator in emulators:
+        about = _at(emulator.where, "name")
+        if emulator.name in seen:
+            problems.append(
+                BadOption(
+                    about,
+                    f"is {options.shown(emulator.name)}, as {_at(seen[emulator.name].where, 'name')} is",
+                    "give each emulator one entry",
+                )
+            )
+        elif emulator.name in sources:
+            taker = sources[emulator.name]
+            problems.append(
+                BadOption(
+                    about, f"is {options.shown(emulator.name)}, which {_at(taker.where, 'renamed_from')} renames", "drop one of the two"
+                )
+            )
+        if emulator.clone_from == emulator.name:
+            problems.append(BadOption(_at(emulator.where, "clone_from"), "is the emulator itself", "name another emulator"))
+        if emulator.state is State.ABSENT and emulator.renamed_from is not None:
+            problems.append(BadOption(_at(emulator.where, "renamed_from"), "cannot stand beside state absent", "drop one of the two"))
+        seen.setdefault(emulator.name, emulator)
+    return problems

@@ -1,0 +1,339 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From steps to host operations: one function a verb, and one batch a call.
+
+Rules that hold here: emulators are addressed by index, and every batch first proves that each index still has the title that was observed
+(`guard`); mutators run one after the other; a config is edited by compare-and-swap with the old one kept; each step carries its own proof,
+since exit codes prove little (`add` returns the new index, `modify` returns 0 when it did nothing).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from .._host import operations
+from .._host.operations import Operation
+from . import install, observed, ownership, settings
+from .desired import Desired
+from .observed import Emulator as Seen
+from .observed import Observation, Run
+from .ownership import Origin, Owned
+from .plan import Plan, Step, Verb
+
+#: `modify`, `rename` and `launch` return at once; 60 s is for a busy host.
+_COMMAND_MS = 60_000
+#: `copy` of several GB takes minutes, or returns at once and works on in the background (reports differ).
+_COPY_MS = 900_000
+_APPEARS_MS = 20_000
+_REMOVE_MS = 180_000
+#: After `quit` the processes vanish within 8 s (LDPlayer 14); after that it is hanging.
+_STOP_MS = 60_000
+#: Cold boots take 20 to 24 s, 82 s after a crash, minutes beside Hyper-V; wrappers allow 180 to 240 s.
+START_MS = 240_000
+_POLL_MS = 500
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """One batch. ``proofs``: for each step the ids of its operations. ``effects``: ids of the operations that change something for a step.
+
+    ``waits``: the operation that waits for an emulator that is on its way. ``pending``: steps of which only the proof is asked once more.
+    """
+
+    operations: tuple[Operation, ...]
+    proofs: Mapping[Step, tuple[str, ...]]
+    effects: frozenset[str]
+    waits: Mapping[str, str] = field(default_factory=dict)
+    pending: tuple[Step, ...] = ()
+
+
+def lower(plan: Plan, desired: Desired, seen: Observation, pending: Mapping[Key, Operation]) -> Lowered:
+    """Operations for as much of the plan as one batch can hold: creations end it, since LDPlayer chooses the index.
+
+    ``pending``: the proofs of steps whose command ran already; of these only the proof is asked again.
+    """
+    batch = _Batch(desired, seen)
+    for step in _first_part(plan, seen, pending):
+        if step.key in pending:
+            batch.ask_again(step, pending[step.key])
+        else:
+            batch.add(step)
+    if not batch.creating:
+        for name in plan.waits:
+            batch.wait(name)
+    return batch.lowered()
+
+
+Key = tuple[Verb, str, tuple[str, ...]]
+
+
+def _first_part(plan: Plan, seen: Observation, pending: Mapping[Key, Operation]) -> Iterable[Step]:
+    creates = [step for step in plan.steps if step.verb in (Verb.CREATE, Verb.CLONE)]
+    for step in plan.steps:
+        if step.key in pending:
+            yield step
+            continue
+        if creates and step.verb not in (Verb.ADOPT, Verb.RECORD, Verb.CREATE, Verb.CLONE) and not _plain_stop(step, plan):
+            continue
+        if step.verb is Verb.CLONE and (step.source is None or seen.titled(step.source) is None):
+            continue
+        if step.verb not in (Verb.CREATE, Verb.CLONE) and seen.titled(step.name) is None and not _renamed(step, plan):
+            continue
+        yield step
+
+
+def _plain_stop(step: Step, plan: Plan) -> bool:
+    return step.verb is Verb.STOP and not any(
+        other.name == step.name and other.verb in (Verb.CONFIGURE, Verb.RENAME, Verb.START, Verb.REMOVE) for other in plan.steps
+    )
+
+
+def _renamed(step: Step, plan: Plan) -> bool:
+    return any(other.verb in (Verb.RENAME, Verb.ADOPT) and other.name == step.name and other.source is not None for other in plan.steps)
+
+
+class _Batch:
+    """The batch while it grows: operations, and which earlier operation of the same emulator the next one needs."""
+
+    def __init__(self, desired: Desired, seen: Observation) -> None:
+        self.desired = desired
+        self.seen = seen
+        self.creating = False
+        self.guarded: dict[int, str] = {}
+        self.operations: list[Operation] = []
+        self.proofs: dict[Step, list[str]] = {}
+        self.waits: dict[str, str] = {}
+        self.pending: list[Step] = []
+        self.before: dict[str, str] = {}
+        self.records = dict(seen.records)
+        self.sources = {step_name: title for step_name, title in ((e.name, e.renamed_from) for e in desired.emulators) if title}
+
+    def add(self, step: Step) -> None:
+        if step.verb in (Verb.CREATE, Verb.CLONE):
+            self.creating = True
+        _LOWER[step.verb](self, step)
+
+    def ask_again(self, step: Step, proof: Operation) -> None:
+        """Only the proof of a step whose command ran in an earlier batch."""
+        self.operations.append({key: value for key, value in proof.items() if key != "needs"})
+        self.before[step.name] = proof["id"]
+        self.pending.append(step)
+
+    def lowered(self) -> Lowered:
+        found = operations.find("ld", [{"path": self.seen.install}], install.CONSOLE)
+        head = [found]
+        if self.guarded:
+            rows = [self.guarded[index] for index in sorted(self.guarded)]
+            head.append(operations.execute("guard", install.PROGRAM, ["list2"], observed.QUERY_TIMEOUT_MS, match=rows))
+        return Lowered(
+            (*head, *self.operations, *self._sweep(), *observed.look_again()),
+            {step: tuple(ids) for step, ids in self.proofs.items()},
+            frozenset(id for ids in self.proofs.values() for id in self._effects(ids)),
+            self.waits,
+            tuple(self.pending),
+        )
+
+    def _effects(self, ids: list[str]) -> list[str]:
+        """LDPlayer's commands and its config; ldfleet's own record only where a step is nothing else."""
+        kinds = {operation["id"]: operation for operation in self.operations}
+        real = [id for id in ids if kinds[id]["op"] == "exec" or kinds[id].get("path", "").startswith(install.CONFIG_FOLDER)]
+        return real or ids
+
+    def wait(self, name: str) -> None:
+        emulator = self.emulator(name)
+        if emulator is not None:
+            operation = self.until(f"{emulator.index}.wait", _row(emulator) + _RUNNING, START_MS)
+            self.operations.append(operations.needing(operation, self.guard(emulator)))
+            self.waits[name] = operation["id"]
+
+    def emulator(self, name: str) -> Seen | None:
+        return self.seen.titled(name) or (self.seen.titled(self.sources[name]) if name in self.sources else None)
+
+    def of(self, step: Step) -> Seen:
+        """The emulator of a step that needs one; _first_part has left out steps without."""
+        emulator = self.emulator(step.name)
+        assert emulator is not None
+        return emulator
+
+    def guard(self, emulator: Seen) -> str:
+        self.guarded[emulator.index] = _row(emulator)
+        return "guard"
+
+    def put(self, step: Step, *added: Operation) -> None:
+        """Append operations of a step: each needs the one before, the first needs what came before for this emulator."""
+        for operation in added:
+            needs = self.before.get(step.name)
+            self.operations.append(operations.needing(operation, needs) if needs else operation)
+            self.before[step.name] = operation["id"]
+            self.proofs.setdefault(step, []).append(operation["id"])
+
+    def record(self, id: str, record: Owned) -> Operation:
+        data = record.data()
+        operation = operations.write(
+            id, ownership.path(self.seen.install, record.title), data, self.records.get(record.title, "absent"), parents=True
+        )
+        self.records[record.title] = hashlib.sha256(data).hexdigest()
+        return operation
+
+    def forget(self, id: str, title: str) -> Operation:
+        return operations.remove(id, ownership.path(self.seen.install, title), self.records.pop(title))
+
+    def until(self, id: str, pattern: str, deadline_ms: int) -> Operation:
+        return operations.until(id, install.PROGRAM, ["list2"], observed.QUERY_TIMEOUT_MS, pattern, _POLL_MS, deadline_ms)
+
+    def forms(self, title: str) -> str:
+        """A pattern for a title that list2 has not printed yet."""
+        return "(?:" + "|".join(operations.literal(form) for form in observed.possible_bytes(title, self.seen.host)) + ")"
+
+    def console(self, id: str, *arguments: str, timeout_ms: int = _COMMAND_MS, exits: tuple[int, ...] | None = (0,)) -> Operation:
+        return operations.execute(id, install.PROGRAM, arguments, timeout_ms, exits)
+
+    def owned(self, step: Step, emulator: Seen) -> Owned:
+        wanted = self.desired.named().get(step.name)
+        protect = (
+            bool(wanted.protect) if wanted is not None and wanted.protect is not None else bool(emulator.owned and emulator.owned.protect)
+        )
+        now = self.seen.host.time_ms
+        record = emulator.owned or Owned(emulator.title, self.seen.install, Origin.ADOPTED, since_ms=now)
+        return replace(record, protect=protect)
+
+    def _sweep(self) -> list[Operation]:
+        """Records whose emulator is gone (removed by hand) would make a later namesake ours."""
+        stale = [title for title in self.seen.stale if self.records.get(title) == self.seen.records.get(title)]
+        return [self.forget(f"stale.{number}", title) for number, title in enumerate(sorted(stale))]
+
+
+def _row(emulator: Seen) -> str:
+    """The beginning of an emulator's row as it was printed."""
+    return f"(?m)^{emulator.index},{operations.literal(emulator.raw_title)},"
+
+
+# Tails of a list2 row after the title, for ten and for seven columns.
+_SIZE = r"(?:,\d+,\d+,\d+)?\r?$"
+_STOPPED = r" ?-?\d+, ?-?\d+, ?0, ?-1, ?-1" + _SIZE
+_RUNNING = r" ?-?\d+, ?-?\d+, ?1, ?[1-9]\d*, ?[1-9]\d*" + _SIZE
+
+
+def _adopt(batch: _Batch, step: Step) -> None:
+    emulator = batch.of(step)
+    batch.put(step, operations.needing(batch.record(f"{emulator.index}.adopt", batch.owned(step, emulator)), batch.guard(emulator)))
+
+
+def _record(batch: _Batch, step: Step) -> None:
+    emulator = batch.of(step)
+    record = batch.owned(step, emulator)
+    record = replace(record, resume=record.resume and _resumes(batch, step) and emulator.run is Run.STOPPED)
+    batch.put(step, operations.needing(batch.record(f"{emulator.index}.record", record), batch.guard(emulator)))
+
+
+def _stop(batch: _Batch, step: Step) -> None:
+    emulator = batch.of(step)
+    stop = [
+        operations.needing(batch.console(f"{emulator.index}.quit", "quit", "--index", str(emulator.index)), batch.guard(emulator)),
+        batch.until(f"{emulator.index}.stopped", _row(emulator) + _STOPPED, _STOP_MS),
+    ]
+    if _resumes(batch, step):
+        stop.insert(0, batch.record(f"{emulator.index}.mark", replace(batch.owned(step, emulator), title=emulator.title, resume=True)))
+    batch.put(step, *stop)
+
+
+def _resumes(batch: _Batch, step: Step) -> bool:
+    """A running emulator whose state is not declared is started again after a change: remembered on the host before it is stopped."""
+    wanted = batch.desired.named().get(step.name)
+    return wanted is not None and wanted.state.value == "present"
+
+
+def _create(batch: _Batch, step: Step) -> None:
+    made = batch.console(f"{_slug(step)}.add", "add", "--name", step.name, timeout_ms=_COMMAND_MS, exits=None)
+    _appear(batch, step, made, Origin.CREATED, _APPEARS_MS)
+
+
+def _clone(batch: _Batch, step: Step) -> None:
+    source = batch.seen.titled(step.source or "")
+    assert source is not None
+    made = batch.console(f"{_slug(step)}.copy", "copy", "--name", step.name, "--from", str(source.index), timeout_ms=_COPY_MS, exits=None)
+    proofs = [batch.guard(source)]
+    stopped = batch.before.get(source.title)
+    _appear(batch, step, operations.needing(made, *proofs, *([stopped] if stopped else [])), Origin.CLONED, _COPY_MS)
+
+
+def _slug(step: Step) -> str:
+    return "n" + hashlib.sha256(step.name.encode()).hexdigest()[:12]
+
+
+def _appear(batch: _Batch, step: Step, made: Operation, origin: Origin, deadline_ms: int) -> None:
+    """The exit code of add and copy is the new index (and 0 may mean that nothing was made), so only list2 proves it."""
+    there = batch.until(f"{_slug(step)}.there", rf"(?m)^\d+,{batch.forms(step.name)},", deadline_ms)
+    wanted = batch.desired.named()[step.name]
+    record = Owned(step.name, batch.seen.install, origin, bool(wanted.protect), since_ms=batch.seen.host.time_ms)
+    batch.put(step, made, there, batch.record(f"{_slug(step)}.record", record))
+
+
+def _rename(batch: _Batch, step: Step) -> None:
+    emulator = batch.of(step)
+    index = emulator.index
+    old = batch.owned(step, emulator)
+    batch.put(
+        step,
+        operations.needing(batch.console(f"{index}.rename", "rename", "--index", str(index), "--title", step.name), batch.guard(emulator)),
+        batch.until(f"{index}.renamed", f"(?m)^{index},{batch.forms(step.name)},", _APPEARS_MS),
+        batch.record(f"{index}.record", replace(old, title=step.name, resume=_resumes(batch, step) and emulator.run is not Run.STOPPED)),
+        batch.forget(f"{index}.forget", emulator.title),
+    )
+
+
+def _configure(batch: _Batch, step: Step) -> None:
+    """The file first, while its hash is the one observed; `modify` afterwards rewrites it and keeps unknown keys."""
+    emulator = batch.of(step)
+    index, found = emulator.index, emulator.config
+    values = found.values if found else {}
+    wanted = {change.option: change.after for change in step.changes}
+    edits = settings.file_edits(values, wanted)
+    arguments = settings.modify_arguments(values, wanted)
+    first = batch.guard(emulator)
+    if edits and found is not None:
+        keep = ownership.known_good(batch.seen.install, emulator.title)
+        path = f"{install.CONFIG_FOLDER}\\{found.name}"
+        batch.put(step, operations.needing(operations.write(f"{index}.config", path, found.edited(edits), found.sha256, keep=keep), first))
+    if arguments:
+        batch.put(step, operations.needing(batch.console(f"{index}.modify", "modify", "--index", str(index), *arguments), first))
+
+
+def _start(batch: _Batch, step: Step) -> None:
+    emulator = batch.of(step)
+    index = emulator.index
+    row = _row(emulator) if emulator.title == step.name else f"(?m)^{index},{batch.forms(step.name)},"
+    start = [
+        operations.needing(batch.console(f"{index}.launch", "launch", "--index", str(index)), batch.guard(emulator)),
+        batch.until(f"{index}.running", row + _RUNNING, START_MS),
+    ]
+    if _resumes(batch, step):
+        start.append(batch.record(f"{index}.resumed", replace(batch.owned(step, emulator), title=step.name, resume=False)))
+    batch.put(step, *start)
+
+
+def _remove(batch: _Batch, step: Step) -> None:
+    emulator = batch.of(step)
+    index = emulator.index
+    row = f"{index},{operations.literal(emulator.raw_title)},"
+    gone = rf"(?s)\A(?!{row})(?!.*\n{row})\d+,"  # an empty list2 proves nothing
+    batch.put(
+        step,
+        operations.needing(batch.console(f"{index}.remove", "remove", "--index", str(index), timeout_ms=_REMOVE_MS), batch.guard(emulator)),
+        batch.until(f"{index}.gone", gone, _APPEARS_MS),
+        batch.forget(f"{index}.forget", emulator.title),
+    )
+
+
+_LOWER: Mapping[Verb, Callable[[_Batch, Step], None]] = {
+    Verb.ADOPT: _adopt,
+    Verb.RECORD: _record,
+    Verb.STOP: _stop,
+    Verb.CREATE: _create,
+    Verb.CLONE: _clone,
+    Verb.RENAME: _rename,
+    Verb.CONFIGURE: _configure,
+    Verb.START: _start,
+    Verb.REMOVE: _remove,
+}

@@ -1,0 +1,258 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What was read of a host at one moment: what to ask (``look``) and how the answers are understood (``observation``).
+
+What cannot be understood is unknown, never absent: the whole host when it is list2's output, one emulator when it is its config.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .._host import operations
+from .._host.batch import HostFacts, Reply, Result
+from .._host.operations import Operation
+from . import config, install, ownership, settings
+from .config import ConfigFile
+from .errors import Host, NotInstalled, Unreadable
+from .options import shown
+from .ownership import Owned
+from .settings import Value
+
+#: list2 takes 15 ms (LDPlayer 14); 20 s is for a host that is starting ten emulators.
+QUERY_TIMEOUT_MS = 20_000
+#: list2 prints nothing now and then although emulators exist, and does at the next call.
+_EMPTY_PATIENCE_MS = 3_000
+
+
+class Run(enum.Enum):
+    """CHANGING: on its way up or down, or half of it is missing; only another look can tell."""
+
+    STOPPED = "stopped"
+    CHANGING = "changing"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """One row of list2 with its config and record. ``raw_title``: the title's bytes as printed; ``index`` holds for this moment only."""
+
+    index: int
+    title: str
+    raw_title: bytes
+    run: Run
+    config: ConfigFile | None
+    owned: Owned | None
+
+    @property
+    def settings(self) -> Mapping[str, Value]:
+        """What its config tells; empty when that is unknown."""
+        return settings.current(self.config.values) if self.config and not self.config.problem else {}
+
+
+@dataclass(frozen=True)
+class Observation:
+    """``stale``: records whose emulator is gone (title -> SHA-256 of the file). ``records``: SHA-256 of each known record by title."""
+
+    host: HostFacts
+    install: str
+    free_bytes: int
+    emulators: tuple[Emulator, ...]
+    records: Mapping[str, str] = field(default_factory=dict)
+    stale: Mapping[str, Owned] = field(default_factory=dict)
+
+    def titled(self, title: str) -> Emulator | None:
+        """The emulator with this title; when several have it, the first."""
+        return next((emulator for emulator in self.emulators if emulator.title == title), None)
+
+    def duplicates(self) -> frozenset[str]:
+        """Titles that more than one emulator has."""
+        return frozenset(title for title, times in Counter(emulator.title for emulator in self.emulators).items() if times > 1)
+
+
+def look(install_dir: str | None) -> list[Operation]:
+    """The operations that a host's observation needs."""
+    return [operations.find("ld", install.candidates(install_dir), install.CONSOLE), *look_again()]
+
+
+def look_again() -> list[Operation]:
+    """The same for a batch that has found the install already."""
+    return [
+        operations.always(operations.until("list2", install.PROGRAM, ["list2"], QUERY_TIMEOUT_MS, r"(?m)^\d+,", 300, _EMPTY_PATIENCE_MS)),
+        operations.always(operations.read("configs", install.CONFIG_FOLDER, "leidian*.config")),
+        operations.always(operations.read("owned", ownership.FOLDER, "*.json")),
+    ]
+
+
+def observation(reply: Reply, install_dir: str | None) -> Observation:
+    """Understand the results of ``look``. Raises NotInstalled, Unreadable, or Host when an operation failed."""
+    found = reply.results["ld"]
+    if not found.ok:
+        where = f"in {install_dir}" if install_dir else "in the registry and in the usual folders"
+        raise NotInstalled(
+            reply.host.name, f"LDPlayer was not found {where} ({install.CONSOLE})", "Install it, or name its folder with install_dir"
+        )
+    folder = str(found.values["path"])
+    configs = _configs(reply)
+    records = _records(reply, folder)
+    rows = _rows(reply, configs)
+    emulators = tuple(_emulator(row, configs, records, reply.host) for row in rows)
+    titles = {emulator.title for emulator in emulators}
+    return Observation(
+        host=reply.host,
+        install=folder,
+        free_bytes=int(found.values.get("free_bytes", -1)),
+        emulators=emulators,
+        records={title: digest for title, (_record, digest) in records.items()},
+        stale={title: record for title, (record, _digest) in records.items() if title not in titles},
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    index: int
+    title: bytes
+    state: int
+    pid: int
+    vm_pid: int
+
+
+# Ten columns since LDPlayer 9, seven before: index, title, two window handles, Android's state, pid of the player, pid of the VM, and then
+# width, height, dpi.
+# A title may hold commas, so both ends of the row are fixed and the title is what remains.
+_TEN = re.compile(rb"(\d+),(.*),-?\d+,-?\d+,([012]),(-1|\d+),(-1|\d+),\d+,\d+,\d+")
+_SEVEN = re.compile(rb"(\d+),(.*), ?-?\d+, ?-?\d+, ?([012]), ?(-1|\d+), ?(-1|\d+)")
+
+
+def _rows(reply: Reply, configs: Mapping[int, ConfigFile]) -> list[_Row]:
+    result = reply.results["list2"]
+    silent = result.problem is not None and result.problem.code in ("Deadline", "SliceOver") and not result.data("stdout").strip()
+    if not result.ok and not silent:
+        raise _failed(reply, result, "ldconsole list2")
+    output = result.data("stdout")
+    if silent:
+        if configs:
+            raise Unreadable(
+                reply.host.name,
+                f"list2 printed nothing, but there are configs of {len(configs)} emulators",
+                "Nothing was touched. Look at LDPlayer's multi-instance window on the host, then run again",
+            )
+        return []
+    return parse_list2(output, reply.host.name)
+
+
+def parse_list2(output: bytes, about: str) -> list[_Row]:
+    """The rows of list2. Raises Unreadable for anything that is not wholly understood."""
+    if not output.endswith(b"\n"):
+        raise _bad_list2(about, output.splitlines()[-1], "its last line is cut off")
+    lines = [line.rstrip(b"\r") for line in output.split(b"\n")[:-1]]
+    for pattern in (_TEN, _SEVEN):
+        matches = [pattern.fullmatch(line) for line in lines]
+        if all(matches):
+            rows = [_Row(int(m[1]), m[2], int(m[3]), int(m[4]), int(m[5])) for m in matches if m]
+            if len({row.index for row in rows}) != len(rows):
+                raise _bad_list2(about, lines[-1], "an index stands there twice")
+            return rows
+    wrong = next(line for line in lines if not (_TEN.fullmatch(line) or _SEVEN.fullmatch(line)) or line is lines[-1])
+    raise _bad_list2(about, wrong, "it has neither 10 nor 7 columns as list2 prints them")
+
+
+def _bad_list2(about: str, line: bytes, why: str) -> Unreadable:
+    return Unreadable(
+        about,
+        f"list2 printed {shown(line.decode('latin-1'))}, and {why}",
+        "Nothing was touched. Run ldconsole list2 on the host; if it is right there, run again",
+    )
+
+
+def _failed(reply: Reply, result: Result, what: str) -> Host:
+    problem = result.problem
+    why = f"{problem.code}: {problem.message}" if problem else f"{result.status} (needs {result.needs})"
+    return Host(reply.host.name, f"{what} failed ({why})", "Nothing was touched after that")
+
+
+def _configs(reply: Reply) -> dict[int, ConfigFile]:
+    result = reply.results["configs"]
+    if not result.ok:
+        raise _failed(reply, result, "reading the configs")
+    configs: dict[int, ConfigFile] = {}
+    for item in result.values["files"]:
+        name = str(item["name"])
+        number = re.fullmatch(r"leidian(\d{1,6})\.config", name, re.IGNORECASE | re.ASCII)
+        if number:
+            configs[int(number[1])] = _config(name, item)
+    return configs
+
+
+def _config(name: str, item: Mapping[str, object]) -> ConfigFile:
+    error = item.get("error")
+    if isinstance(error, Mapping):
+        return ConfigFile(name, "", b"", {}, f"the host could not read it ({error.get('code')}: {error.get('message')})")
+    return config.read(name, Result("configs", "ok", item).data("data"))
+
+
+def _records(reply: Reply, folder: str) -> dict[str, tuple[Owned, str]]:
+    result = reply.results["owned"]
+    if not result.ok:
+        raise _failed(reply, result, "reading the ownership record")
+    records: dict[str, tuple[Owned, str]] = {}
+    for item in result.values["files"]:
+        if "error" in item:
+            raise Unreadable(reply.host.name, f"the ownership record {item['name']} cannot be read", "Nothing was touched. Run again")
+        record = ownership.read(Result("owned", "ok", item).data("data"))
+        if record is not None and item["name"] == f"{ownership.key(folder, record.title)}.json":
+            records[record.title] = (record, str(item["sha256"]))
+    return records
+
+
+def _emulator(row: _Row, configs: Mapping[int, ConfigFile], records: Mapping[str, tuple[Owned, str]], host: HostFacts) -> Emulator:
+    found = configs.get(row.index)
+    title = _title(row.title, found, host)
+    record = records.get(title)
+    return Emulator(row.index, title, row.title, _run(row), found, record[0] if record else None)
+
+
+def _run(row: _Row) -> Run:
+    # Both processes there means really running, one of the two missing half-started (measured on LDPlayer 9.0.79.2); state 1 can stand
+    # without a VM when the VM service hangs.
+    if row.state == 0 and row.pid == -1 and row.vm_pid == -1:
+        return Run.STOPPED
+    return Run.RUNNING if row.state == 1 and row.pid > 0 and row.vm_pid > 0 else Run.CHANGING
+
+
+def _title(raw: bytes, found: ConfigFile | None, host: HostFacts) -> str:
+    """list2 prints titles in the ANSI code page, or in GBK whatever the page (sources disagree), with ? for what does not fit; the config
+    has UTF-8. So ASCII is taken from list2, everything else from the config where that names one."""
+    if raw.isascii() and b"?" not in raw:
+        return raw.decode()
+    named = found.values.get(settings.TITLE_KEY) if found and not found.problem else None
+    if isinstance(named, str) and named:
+        return named
+    for encoding in ("utf-8", codec(host.acp), codec(host.oemcp)):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("latin-1")
+
+
+def codec(page: int) -> str:
+    """Python's codec for a Windows code page; ASCII where the page is unknown. 936 is read as GB18030, its superset."""
+    if page == 936:
+        return "gb18030"
+    if page == 65001:
+        return "utf-8"
+    try:
+        "".encode(f"cp{page}")
+    except LookupError:
+        return "ascii"
+    return f"cp{page}"
+
+
+def possible_bytes(title: str, host: HostFacts) -> list[bytes]:
+    """How list2 may print a title: in the ANSI code page, in GBK, or in UTF-8."""
+    forms: Sequence[tuple[str, str]] = ((codec(host.acp), "replace"), ("gbk", "replace"), ("utf-8", "strict"))
+    return list(dict.fromkeys(title.encode(encoding, errors) for encoding, errors in forms))

@@ -1,0 +1,347 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan: the ordered steps, each with its reason, that lead from an observation to the desired state. A value, made by one function.
+
+The rules of DESIGN section 6 that concern what is done (not how) stand here: unknown is not absent, only what is owned is removed, removals
+come last and are counted, protected ones stay, refusals before anything is touched.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from . import observed
+from .desired import Desired, State
+from .desired import Emulator as Wanted
+from .errors import Refused
+from .observed import Emulator as Seen
+from .observed import Observation, Run
+from .options import shown
+from .settings import SETTINGS, Value
+
+
+class Verb(enum.Enum):
+    """What one step does. RECORD: only ldfleet's own record changes (protect, resume)."""
+
+    ADOPT = "adopt"
+    RECORD = "record"
+    STOP = "stop"
+    CREATE = "create"
+    CLONE = "clone"
+    RENAME = "rename"
+    CONFIGURE = "configure"
+    START = "start"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One setting. ``before`` is None where it is unknown."""
+
+    option: str
+    before: Value | None
+    after: Value
+
+
+@dataclass(frozen=True)
+class Step:
+    """``source``: what is cloned or renamed. ``changes``: of CONFIGURE, and what a new emulator gets."""
+
+    verb: Verb
+    name: str
+    reason: str
+    changes: tuple[Change, ...] = ()
+    source: str | None = None
+
+    @property
+    def key(self) -> tuple[Verb, str, tuple[str, ...]]:
+        """What makes it the same step in a later plan: the values seen before may have moved."""
+        return self.verb, self.name, tuple(change.option for change in self.changes)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """An emulator that the plan leaves alone, and why. ``fails``: the task fails for it when everything else is done."""
+
+    name: str
+    reason: str
+    message: str
+    fails: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``waits``: emulators that are on their way already. ``refusals``: with any of these nothing at all may be done."""
+
+    steps: tuple[Step, ...] = ()
+    waits: tuple[str, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    refusals: tuple[Refused, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Nothing to do and nothing to wait for."""
+        return not self.steps and not self.waits
+
+
+def make(desired: Desired, seen: Observation) -> Plan:
+    """Compare and order. Pure and total: whatever forbids the plan stands in its refusals."""
+    removals, holds = _removals(desired, seen)
+    wanted = [_Pair(emulator, _existing(emulator, seen)) for emulator in desired.emulators if emulator.state is not State.ABSENT]
+    refusals = [
+        *_duplicates(desired, seen, removals),
+        *(refusal for pair in wanted for refusal in _pair_refusals(pair, desired, seen)),
+        *_absent_refusals(desired, seen),
+        *_guard(desired, seen, removals),
+    ]
+    steps: list[Step] = []
+    waits: list[str] = []
+    for pair in wanted:
+        _existing_steps(pair, steps, waits, holds)
+    creations = [_creation(pair) for pair in wanted if pair.seen is None]
+    for pair in wanted:
+        if pair.seen is None and pair.wanted.state is State.RUNNING:
+            steps.append(Step(Verb.START, pair.wanted.name, "is new"))
+    for seen_emulator, reason in removals:
+        if seen_emulator.run is not Run.STOPPED:
+            steps.append(Step(Verb.STOP, seen_emulator.title, "is to be removed"))
+        steps.append(Step(Verb.REMOVE, seen_emulator.title, reason))
+    return Plan(tuple(_ordered(steps, creations, {seen.title for seen, _ in removals})), tuple(waits), tuple(holds), tuple(refusals))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    wanted: Wanted
+    seen: Seen | None
+
+
+def _existing(wanted: Wanted, seen: Observation) -> Seen | None:
+    found = seen.titled(wanted.name)
+    return found if found or wanted.renamed_from is None else seen.titled(wanted.renamed_from)
+
+
+def _ordered(steps: list[Step], creations: list[Step], doomed: set[str]) -> Iterable[Step]:
+    """Records first, then what only stops, then creations (clones last: their source may be new), then each emulator's own
+    stop-rename-configure-start in one piece, so that no more than one is down at a time, and removals at the end."""
+    reworked = {step.name for step in steps if step.verb in (Verb.RENAME, Verb.CONFIGURE, Verb.START)}
+
+    def rank(step: Step) -> int:
+        if step.verb in (Verb.ADOPT, Verb.RECORD):
+            return 0
+        if step.name in doomed:
+            return 5
+        if step.verb is Verb.STOP and step.name not in reworked:
+            return 1
+        return {Verb.CREATE: 2, Verb.CLONE: 3}.get(step.verb, 4)
+
+    return sorted([*creations, *steps], key=rank)
+
+
+def _existing_steps(pair: _Pair, steps: list[Step], waits: list[str], holds: list[Hold]) -> None:
+    wanted, seen = pair.wanted, pair.seen
+    if seen is None:
+        return
+    name = wanted.name
+    resuming = wanted.state is State.PRESENT and seen.owned is not None and seen.owned.resume
+    _record_steps(wanted, seen, steps)
+    if seen.config is not None and seen.config.problem and (wanted.settings or wanted.state is State.RUNNING):
+        holds.append(
+            Hold(
+                name,
+                "ConfigUnreadable",
+                f"{seen.config.name} cannot be understood: {seen.config.problem}; nothing of {shown(name)} was changed",
+            )
+        )
+        return
+    changes = _changes(wanted.settings, seen)
+    if changes and seen.config is None and all(SETTINGS[change.option].flag is None for change in changes):
+        options = ", ".join(change.option for change in changes)
+        holds.append(
+            Hold(name, "ConfigMissing", f"LDPlayer has written no config for {shown(name)} yet, so {options} cannot be set; start it once")
+        )
+        changes = ()
+    renames = seen.title != name
+    up = seen.run is not Run.STOPPED
+    wants_up = wanted.state is State.RUNNING or resuming or (wanted.state is State.PRESENT and up)
+    rework = bool(changes) or renames
+    if up and (rework or wanted.state is State.STOPPED):
+        steps.append(Step(Verb.STOP, name, _stop_reason(changes, renames, wanted.state)))
+    if renames:
+        steps.append(Step(Verb.RENAME, name, f"is called {shown(seen.title)}", source=seen.title))
+    if changes:
+        steps.append(Step(Verb.CONFIGURE, name, "differs", changes))
+    if wants_up and (not up or rework):
+        steps.append(Step(Verb.START, name, _start_reason(resuming, up)))
+    elif (wanted.state is State.RUNNING or resuming) and seen.run is Run.CHANGING:
+        waits.append(name)
+
+
+def _stop_reason(changes: tuple[Change, ...], renames: bool, state: State) -> str:
+    if state is State.STOPPED:
+        return "shall be stopped"
+    return "settings act at the next start" if changes else "a running emulator would write its old title back" if renames else ""
+
+
+def _start_reason(resuming: bool, up: bool) -> str:
+    if up:
+        return "was running before the change"
+    return "was running before a change that was broken off" if resuming else "shall be running"
+
+
+def _record_steps(wanted: Wanted, seen: Seen, steps: list[Step]) -> None:
+    if seen.owned is None:
+        steps.append(
+            Step(
+                Verb.ADOPT, wanted.name, "exists, and ldfleet does not own it yet", source=seen.title if seen.title != wanted.name else None
+            )
+        )
+        return
+    if wanted.protect is not None and wanted.protect != seen.owned.protect:
+        steps.append(Step(Verb.RECORD, wanted.name, "protect is to be remembered" if wanted.protect else "protect is to be forgotten"))
+    elif seen.owned.resume and (seen.run is Run.RUNNING or wanted.state is State.STOPPED):
+        steps.append(Step(Verb.RECORD, wanted.name, "a change that was broken off has ended"))
+
+
+def _changes(wanted: Mapping[str, Value], seen: Seen) -> tuple[Change, ...]:
+    values = seen.config.values if seen.config else {}
+    return tuple(
+        Change(option, SETTINGS[option].current(values), value)
+        for option, value in wanted.items()
+        if SETTINGS[option].differs(values, value)
+    )
+
+
+def _creation(pair: _Pair) -> Step:
+    wanted = pair.wanted
+    changes = tuple(Change(option, None, value) for option, value in wanted.settings.items())
+    verb = Verb.CREATE if wanted.clone_from is None else Verb.CLONE
+    return Step(verb, wanted.name, "does not exist", changes, wanted.clone_from)
+
+
+def _removals(desired: Desired, seen: Observation) -> tuple[list[tuple[Seen, str]], list[Hold]]:
+    """What goes, in the order in which it goes, with its reason; protected ones become holds that do not fail the task."""
+    named = desired.named()
+    needed = {title for emulator in desired.emulators for title in (emulator.clone_from, emulator.renamed_from) if title is not None}
+    explicit: list[tuple[Seen, str]] = []
+    guarded: list[tuple[int, Seen, str]] = []
+    for emulator in seen.emulators:
+        wanted = named.get(emulator.title)
+        if wanted is not None:
+            if wanted.state is State.ABSENT and emulator.owned is not None:
+                explicit.append((emulator, "shall be absent"))
+        elif emulator.owned is not None and emulator.title not in needed:
+            surplus = _surplus(desired, emulator.title)
+            if surplus is not None:
+                guarded.append((-surplus[1], emulator, f"is above count {surplus[0]}"))
+            elif desired.purge:
+                guarded.append((1, emulator, "is owned and no longer named"))
+    ordered = [*explicit, *((emulator, reason) for _, emulator, reason in sorted(guarded, key=lambda item: (item[0], item[1].title)))]
+    holds: list[Hold] = []
+    kept: list[tuple[Seen, str]] = []
+    for emulator, reason in ordered:
+        wanted = named.get(emulator.title)
+        protect = wanted.protect if wanted is not None and wanted.protect is not None else bool(emulator.owned and emulator.owned.protect)
+        if protect:
+            holds.append(Hold(emulator.title, "Protected", f"{shown(emulator.title)} {reason}, but it is protected and stays", fails=False))
+        else:
+            kept.append((emulator, reason))
+    return kept, holds
+
+
+def _surplus(desired: Desired, title: str) -> tuple[int, int] | None:
+    for count in desired.counts:
+        number = count.number(title)
+        if number is not None and number >= count.count:
+            return count.count, number
+    return None
+
+
+def _guard(desired: Desired, seen: Observation, removals: list[tuple[Seen, str]]) -> Iterable[Refused]:
+    named = desired.named()
+    counted = [emulator.title for emulator, _ in removals if emulator.title not in named]
+    if len(counted) > desired.max_destroy:
+        listed = ", ".join(shown(title) for title in counted[:10]) + (f" and {len(counted) - 10} more" if len(counted) > 10 else "")
+        yield Refused(
+            seen.host.name,
+            f"the plan would remove {len(counted)} emulator{'s'[: len(counted) > 1]} ({listed}), and max_destroy is {desired.max_destroy}",
+            f"Say max_destroy: {len(counted)} to allow it",
+        )
+
+
+def _absent_refusals(desired: Desired, seen: Observation) -> Iterable[Refused]:
+    for wanted in desired.emulators:
+        found = seen.titled(wanted.name)
+        if wanted.state is State.ABSENT and found is not None and found.owned is None and not wanted.protect:
+            yield Refused(
+                _about(wanted, seen),
+                "exists, but ldfleet neither created nor adopted it, and removes only what it owns",
+                "Adopt it first (state: present), or remove it in LDPlayer",
+            )
+
+
+def _about(wanted: Wanted, seen: Observation) -> str:
+    return f"{seen.host.name}: {wanted.where + ' ' if wanted.where else ''}{shown(wanted.name)}"
+
+
+def _duplicates(desired: Desired, seen: Observation, removals: list[tuple[Seen, str]]) -> Iterable[Refused]:
+    touched = {emulator.title for emulator, _ in removals}
+    for wanted in desired.emulators:
+        touched |= {title for title in (wanted.name, wanted.clone_from, wanted.renamed_from) if title is not None}
+    for title in sorted(seen.duplicates() & touched):
+        indexes = ", ".join(str(emulator.index) for emulator in seen.emulators if emulator.title == title)
+        yield Refused(
+            seen.host.name,
+            f"several emulators are called {shown(title)} (index {indexes}), so it cannot be told which is meant",
+            "Rename all but one in LDPlayer",
+        )
+
+
+def _pair_refusals(pair: _Pair, desired: Desired, seen: Observation) -> Iterable[Refused]:
+    wanted, about = pair.wanted, _about(pair.wanted, seen)
+    if pair.seen is None or pair.seen.title != wanted.name:
+        problem = _page_problem(wanted.name, seen)
+        if problem:
+            yield Refused(about, problem, "Choose a title that this host can hold")
+    if pair.seen is not None and wanted.renamed_from is not None and seen.titled(wanted.renamed_from) not in (None, pair.seen):
+        yield Refused(
+            about,
+            f"exists, and so does {shown(wanted.renamed_from)} that it is to be renamed from",
+            "Drop renamed_from, or remove one of the two",
+        )
+    if pair.seen is None and wanted.clone_from is not None:
+        yield from _source_refusals(wanted.clone_from, about, desired, seen)
+
+
+def _source_refusals(source: str, about: str, desired: Desired, seen: Observation) -> Iterable[Refused]:
+    declared = desired.named().get(source)
+    found = seen.titled(source)
+    if found is None:
+        if declared is None or declared.state is State.ABSENT:
+            yield Refused(about, f"clone_from names {shown(source)}, and the host has no such emulator", "Create it first, or name another")
+        elif declared.state is State.RUNNING:
+            yield Refused(
+                about,
+                f"clone_from names {shown(source)}, which shall be running",
+                "A source must be stopped: declare it with state: stopped",
+            )
+    elif found.run is not Run.STOPPED and (declared is None or declared.state is not State.STOPPED):
+        yield Refused(about, f"clone_from names {shown(source)}, which is running", "Stop it, or declare it with state: stopped")
+
+
+def _page_problem(title: str, seen: Observation) -> str | None:
+    """Characters outside the host's ANSI code page become ? or a look-alike (a full-width quote turns into a quote after our quoting)."""
+    page = seen.host.acp
+    encoding = "ascii" if page == 0 else "cp936" if page == 936 else observed.codec(page)
+    try:
+        title.encode(encoding)
+    except UnicodeEncodeError as error:
+        what = f"code page {page}" if page else "code page, which is unknown (plain ASCII is safe),"
+        return f"the host's ANSI {what} cannot hold {shown(title[error.start])}"
+    return None
+
+
+def without(plan: Plan, dropped: Iterable[Step]) -> Plan:
+    """The same plan without some steps."""
+    gone = {step.key for step in dropped}
+    return replace(plan, steps=tuple(step for step in plan.steps if step.key not in gone))

@@ -1,0 +1,221 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the user gets to read: a plan, an observation or an outcome as plain JSON values and as a diff. Nothing is decided here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from .converge import Outcome
+from .errors import FleetError
+from .observed import Emulator, Observation, Run
+from .options import shown
+from .plan import Change, Plan, Step, Verb
+
+Json = dict[str, Any]
+
+#: First port of adb for index 0; each index takes two (LDPlayer 9 and 14; the vendor's page on adb ports).
+_ADB_PORT = 5554
+
+
+def actions(steps: Iterable[Step]) -> list[Json]:
+    """Each step as ``action``, ``name``, ``reason``, ``text`` and, where it has them, ``source`` and ``changes``."""
+    return [_action(step) for step in steps]
+
+
+def _action(step: Step) -> Json:
+    action: Json = {"action": step.verb.value, "name": step.name, "reason": step.reason, "text": sentence(step)}
+    if step.source is not None:
+        action["source"] = step.source
+    if step.changes:
+        action["changes"] = {change.option: {"before": change.before, "after": change.after} for change in step.changes}
+    return action
+
+
+def sentence(step: Step) -> str:
+    """One step as one line: ``configure farm-001: cpu 1 -> 2``."""
+    head = f"{step.verb.value} {step.name}"
+    if step.source is not None:
+        head += f" from {step.source}"
+    detail = ", ".join(_change(change, step.verb) for change in step.changes)
+    return f"{head}: {detail}" if detail else f"{head}: {step.reason}"
+
+
+def _change(change: Change, verb: Verb) -> str:
+    if verb in (Verb.CREATE, Verb.CLONE):
+        return f"{change.option} {change.after}"
+    return f"{change.option} {'?' if change.before is None else change.before} -> {change.after}"
+
+
+def emulators(seen: Observation, conditions: Mapping[str, list[Json]] | None = None) -> list[Json]:
+    """Every emulator of a host, by index; ``conditions`` are added where there are any."""
+    return [_emulator(emulator, conditions or {}) for emulator in seen.emulators]
+
+
+def _emulator(emulator: Emulator, conditions: Mapping[str, list[Json]]) -> Json:
+    found: Json = {
+        "name": emulator.title,
+        "index": emulator.index,
+        "state": emulator.run.value,
+        "owned": emulator.owned is not None,
+        "protected": bool(emulator.owned and emulator.owned.protect),
+        "settings": dict(emulator.settings),
+        "adb_serial": f"emulator-{_ADB_PORT + 2 * emulator.index}",
+        "adb_port": _ADB_PORT + 1 + 2 * emulator.index,
+    }
+    if emulator.config is None:
+        found["settings_problem"] = "LDPlayer has written no config yet"
+    elif emulator.config.problem:
+        found["settings_problem"] = emulator.config.problem
+    if emulator.title in conditions:
+        found["conditions"] = conditions[emulator.title]
+    return found
+
+
+def host(seen: Observation) -> Json:
+    """What is known of the host itself."""
+    return {
+        "name": seen.host.name,
+        "install_dir": seen.install,
+        "free_bytes": seen.free_bytes,
+        "ansi_code_page": seen.host.acp,
+        "oem_code_page": seen.host.oemcp,
+        "powershell": seen.host.powershell,
+        "time": _time(seen),
+    }
+
+
+def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = ()) -> dict[str, list[Json]]:
+    """``Synced`` and ``Running`` for each emulator that exists, by title. ``since`` is the time of this look: none is remembered."""
+    failed = {failure.about: failure for failure in failures}
+    open_steps = {step.name: step for step in reversed(plan.steps)}
+    held = {hold.name: hold for hold in plan.holds}
+    since = _time(seen)
+    found: dict[str, list[Json]] = {}
+    for emulator in seen.emulators:
+        name = emulator.title
+        if name in held:
+            synced = ("False" if not held[name].fails else "Unknown", held[name].reason, held[name].message)
+        elif name in failed:
+            synced = ("False", "NotConverged", failed[name].problem)
+        elif name in open_steps:
+            synced = ("False", "Drifted", sentence(open_steps[name]))
+        elif name in plan.waits:
+            synced = ("False", "Changing", "it is on its way")
+        else:
+            synced = ("True", "InSync", "as declared") if emulator.owned else ("Unknown", "NotManaged", "ldfleet does not own it")
+        found[name] = [_condition("Synced", *synced, since), _condition("Running", *_RUNNING[emulator.run], since)]
+    return found
+
+
+_RUNNING = {
+    Run.RUNNING: ("True", "Running", "player and VM process are there, and Android has started"),
+    Run.STOPPED: ("False", "Stopped", "no process"),
+    Run.CHANGING: ("Unknown", "Changing", "it is starting or stopping, or half of it is missing"),
+}
+
+
+def _condition(kind: str, status: str, reason: str, message: str, since: str) -> Json:
+    return {"type": kind, "status": status, "reason": reason, "message": message, "since": since}
+
+
+def _time(seen: Observation) -> str:
+    return datetime.fromtimestamp(seen.host.time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def digest(seen: Observation) -> str:
+    """SHA-256 of what was observed and can drift (titles, states, settings, ownership); equal digests need no second look."""
+    facts = sorted((e.title, e.run.value, e.owned is not None, e.config.sha256 if e.config else "") for e in seen.emulators)
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def diff(steps: Sequence[Step], seen: Observation) -> Json:
+    """Ansible's diff of the emulators that the plan touches: what is there, and what the steps make of it."""
+    before, after = [], []
+    for name in sorted({step.name for step in steps}):
+        own = [step for step in steps if step.name == name]
+        before += _before(name, own, seen)
+        after += _after(name, own, seen)
+    return {"before_header": "observed", "after_header": "planned", "before": _lines(before), "after": _lines(after)}
+
+
+def _lines(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _label(name: str) -> str:
+    return name if name.isprintable() and name.isascii() and ":" not in name and "#" not in name else shown(name)
+
+
+def _before(name: str, own: list[Step], seen: Observation) -> list[str]:
+    source = next((step.source for step in own if step.verb is Verb.RENAME and step.source), None)
+    emulator = seen.titled(source or name)
+    if emulator is None:
+        return []
+    lines = [f"{_label(emulator.title)}: {emulator.run.value}"]
+    lines += [f"  {change.option}: {'unknown' if change.before is None else change.before}" for step in own for change in step.changes]
+    lines += ["  owned: false"] if any(step.verb is Verb.ADOPT for step in own) else []
+    return lines
+
+
+def _after(name: str, own: list[Step], seen: Observation) -> list[str]:
+    verbs = [step.verb for step in own]
+    if Verb.REMOVE in verbs:
+        return []
+    emulator = seen.titled(name) or next((seen.titled(step.source) for step in own if step.source), None)
+    state = emulator.run.value if emulator is not None and not {Verb.CREATE, Verb.CLONE} & set(verbs) else Run.STOPPED.value
+    if Verb.STOP in verbs:
+        state = Run.STOPPED.value
+    if Verb.START in verbs:
+        state = Run.RUNNING.value
+    lines = [f"{_label(name)}: {state}"]
+    lines += [f"  {change.option}: {change.after}" for step in own for change in step.changes]
+    lines += ["  owned: true"] if Verb.ADOPT in verbs else []
+    return lines
+
+
+def result(outcome: Outcome, name: str, show_diff: bool) -> Json:
+    """The result of a converge (or of its check): ``changed`` says that the plan has steps, and nothing else says it."""
+    steps = (*outcome.plan.steps, *outcome.extra)
+    found: Json = {
+        "changed": bool(steps) and not outcome.plan.refusals,
+        "actions": actions(steps),
+        "emulators": emulators(outcome.seen, _conditions_after(outcome)),
+        "host": host(outcome.seen),
+        "digest": digest(outcome.seen),
+        "holds": [{"name": hold.name, "reason": hold.reason, "message": hold.message} for hold in outcome.plan.holds],
+    }
+    if show_diff:
+        found["diff"] = diff(steps, outcome.first)
+    if outcome.failures:
+        found.update(failed=True, msg=message(outcome, name), errors=[failure.as_dict() for failure in outcome.failures])
+    return found
+
+
+def info(seen: Observation, names: Sequence[str] | None, owned: bool | None) -> Json:
+    """An observation for a reader: only the emulators named, only those owned or not owned."""
+    listed = emulators(seen, conditions(Plan(), seen))
+    if names is not None:
+        listed = [emulator for emulator in listed if emulator["name"] in names]
+    if owned is not None:
+        listed = [emulator for emulator in listed if emulator["owned"] is owned]
+    return {"changed": False, "emulators": listed, "host": host(seen), "digest": digest(seen)}
+
+
+def _conditions_after(outcome: Outcome) -> dict[str, list[Json]]:
+    """Conditions after an outcome: of a check the plan itself is open, of a run only what failed."""
+    if outcome.seen is outcome.first:
+        return conditions(outcome.plan, outcome.seen, outcome.failures)
+    return conditions(Plan(holds=outcome.plan.holds), outcome.seen, outcome.failures)
+
+
+def message(outcome: Outcome, name: str) -> str:
+    """The failures in a few lines, the host's name first."""
+    lines = [str(failure) for failure in outcome.failures]
+    if outcome.plan.refusals:
+        return "\n".join(["Nothing was done.", *lines])
+    count = len({failure.about for failure in outcome.failures})
+    return "\n".join([f"{name}: {count} emulator{'s are' if count > 1 else ' is'} not as declared.", *lines])

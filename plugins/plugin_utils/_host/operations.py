@@ -1,0 +1,93 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The operations of docs/protocol.md as JSON-ready dicts, and the quoting of Windows command lines. Pure.
+
+Arguments become one string here and only here. The rule (Microsoft's "Everyone quotes command line arguments the wrong way"; the same as
+the C runtime's parser): quotes around what has blanks or quotes or is empty, backslashes doubled before a quote.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Operation = dict[str, Any]
+
+#: One megabyte of output is far above what 1,000 emulators make list2 print; it bounds what a broken host can send.
+OUTPUT_CAP = 1_048_576
+FILE_CAP = 1_048_576
+
+
+def quoted(arguments: Iterable[str]) -> str:
+    """Join arguments so that a Windows program gets exactly these. NUL cannot be passed: ValueError."""
+    return " ".join(_quoted(argument) for argument in arguments)
+
+
+def _quoted(argument: str) -> str:
+    if "\0" in argument:
+        raise ValueError("an argument cannot hold NUL")
+    if argument and not re.search(r'[\s"]', argument):
+        return argument
+    doubled = re.sub(r'(\\*)"', r'\1\1\\"', argument)
+    return '"' + re.sub(r"(\\+)\Z", r"\1\1", doubled) + '"'
+
+
+def literal(data: bytes) -> str:
+    """A pattern that matches exactly these bytes in output taken as Latin-1; all but letters and digits are written as \\xHH."""
+    return "".join(chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"\\x{byte:02x}" for byte in data)
+
+
+def find(id: str, candidates: Sequence[dict[str, Any]], file: str) -> Operation:
+    """The first candidate folder that holds ``file``."""
+    return {"id": id, "op": "find", "candidates": list(candidates), "file": file}
+
+
+def execute(
+    id: str, program: str, arguments: Iterable[str], timeout_ms: int, exits: Sequence[int] | None = None, match: Sequence[str] | None = None
+) -> Operation:
+    """Run a program to its end."""
+    operation: Operation = {
+        "id": id, "op": "exec", "program": program, "arguments": quoted(arguments), "timeout_ms": timeout_ms, "output_cap": OUTPUT_CAP,
+    }  # fmt: skip
+    if exits is not None:
+        operation["exits"] = list(exits)
+    if match is not None:
+        operation["match"] = list(match)
+    return operation
+
+
+def until(id: str, program: str, arguments: Iterable[str], timeout_ms: int, pattern: str, interval_ms: int, deadline_ms: int) -> Operation:
+    """Run a program again and again until its output matches."""
+    operation = execute(id, program, arguments, timeout_ms)
+    return {**operation, "op": "until", "pattern": pattern, "interval_ms": interval_ms, "deadline_ms": deadline_ms}
+
+
+def read(id: str, folder: str, pattern: str) -> Operation:
+    """The files of a folder, with their bytes."""
+    return {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": True, "max_bytes": FILE_CAP}
+
+
+def write(id: str, path: str, data: bytes, expect: str, parents: bool = False, keep: str | None = None) -> Operation:
+    """Put ``data`` in place of what has the SHA-256 ``expect`` (or is ``absent``, or ``any``)."""
+    operation: Operation = {"id": id, "op": "write", "path": path, "data": base64.b64encode(data).decode(), "expect": expect}
+    if parents:
+        operation["parents"] = True
+    if keep is not None:
+        operation["keep"] = keep
+    return operation
+
+
+def remove(id: str, path: str, expect: str) -> Operation:
+    """Delete a file that has the SHA-256 ``expect``."""
+    return {"id": id, "op": "remove", "path": path, "expect": expect}
+
+
+def needing(operation: Operation, *needs: str) -> Operation:
+    """The same operation, run only when those are ok."""
+    return {**operation, "needs": [*operation.get("needs", ()), *needs]} if needs else operation
+
+
+def always(operation: Operation) -> Operation:
+    """The same operation, run also when the slice is over."""
+    return {**operation, "always": True}

@@ -1,0 +1,175 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Batches over a connection: the only file that touches Ansible's connection plugins (winrm, psrp, ssh).
+
+A batch whose answer was lost is asked for again by its id: the agent runs it at most once and keeps the answer. What failed fast is
+tried again with jittered, growing pauses; what timed out is not, so that a dead host costs one timeout.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+
+from .._fleet.errors import Host, Ours, ReplyLost, Unreachable
+from . import batch
+from .batch import BadReply, Batch, NoReply, Reply
+from .operations import Operation
+
+#: Failures of the libraries below Ansible's plugins that it lets through as they are.
+LOST: tuple[type[Exception], ...] = (AnsibleConnectionFailure, OSError)
+try:
+    from requests.exceptions import RequestException
+
+    LOST += (RequestException,)
+except ImportError:  # ssh needs neither requests nor pywinrm
+    pass
+try:
+    from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError
+
+    LOST += (WinRMError, WinRMTransportError, WinRMOperationTimeoutError)
+except ImportError:
+    pass
+try:
+    from pypsrp.exceptions import WinRMError as PsrpError
+
+    LOST += (PsrpError,)
+except ImportError:
+    pass
+
+#: The first words of a command that psrp (up to ansible-core 2.21) and winrm (from 2.19) recognise as encoded already.
+_ENCODED = "PowerShell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -EncodedCommand "
+
+
+class Transport(Protocol):
+    """Runs the bootstrap once on the host. Raises one of LOST when the answer cannot be had."""
+
+    def run(self, script: str, payload: bytes) -> str:
+        """Give ``payload`` to the script's standard input and return all of its output."""
+
+    def reset(self) -> None:
+        """Forget the connection, so that the next run makes a new one."""
+
+
+class AnsibleTransport:
+    """The connection that Ansible chose for the host."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def run(self, script: str, payload: bytes) -> str:
+        # winrm encodes whatever it is given on ansible-core up to 2.18, so an encoded command would start PowerShell twice there.
+        plain = self._connection.transport == "winrm"
+        command = script if plain else _ENCODED + base64.b64encode(script.encode("utf-16-le")).decode()
+        try:
+            _code, output, _noise = self._connection.exec_command(command, in_data=payload, sudoable=False)
+        except AnsibleError as error:
+            raise error if isinstance(error, AnsibleConnectionFailure) else AnsibleConnectionFailure(str(error)) from error
+        return bytes(output).decode("ascii", "replace")
+
+    def reset(self) -> None:
+        with contextlib.suppress(*LOST):  # the shell that is to be closed lies on a host that does not answer
+            self._connection.reset()
+
+
+@dataclass(frozen=True)
+class Retries:
+    """``pauses``: seconds before each further try. ``patience``: a try that took longer than this is not repeated."""
+
+    pauses: tuple[float, ...] = (0.5, 2.0, 5.0)
+    patience: float = 10.0
+
+
+@dataclass
+class Session:
+    """One host during one task. ``round_trips`` counts the batches sent, repeats included."""
+
+    transport: Transport
+    agent: str
+    about: str
+    retries: Retries = field(default_factory=Retries)
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = random.random
+    new_id: Callable[[], str] = lambda: secrets.token_hex(16)
+    round_trips: int = 0
+
+    def ask(self, operations: Iterable[Operation], slice_ms: int) -> Reply:
+        """Carry a batch without effects. Raises Unreachable, or Host when the agent refuses."""
+        try:
+            return self._carry(Batch(self.new_id(), tuple(operations), once=False, slice_ms=slice_ms))
+        except ReplyLost as error:
+            raise Unreachable(error.about, error.problem, error.advice) from error
+
+    def act(self, operations: Iterable[Operation], slice_ms: int) -> Reply:
+        """Carry a batch with effects. Raises ReplyLost when it may have run and its answer cannot be had."""
+        return self._carry(Batch(self.new_id(), tuple(operations), once=True, slice_ms=slice_ms))
+
+    def _carry(self, sent: Batch) -> Reply:
+        payload = sent.payload(self.agent)
+        reached = self.round_trips > 0
+        for pause in (*self.retries.pauses, None):
+            self.round_trips += 1
+            began = self.clock()
+            try:
+                return self._accepted(batch.reply(self.transport.run(batch.BOOTSTRAP, payload), sent.id))
+            except BadReply as error:
+                raise Ours(
+                    self.about, f"the host's answer breaks the protocol: {error}", "Is another version of ldfleet at work on it?"
+                ) from error
+            except NoReply as error:
+                lost: Exception = error
+            except LOST as error:
+                lost = error
+            if _refused(lost) or pause is None or self.clock() - began > self.retries.patience:
+                break
+            self.sleep(pause * (0.5 + self.jitter()))
+            self.transport.reset()
+        why = " ".join(str(lost).split()) or type(lost).__name__
+        if reached or isinstance(lost, NoReply):
+            raise ReplyLost(self.about, f"the answer to a batch was lost: {why}", "Run again: what was done is seen, and not done twice")
+        raise Unreachable(self.about, why, _advice(why))
+
+    def _accepted(self, reply: Reply) -> Reply:
+        if reply.problem is None:
+            return reply
+        code, message = reply.problem.code, reply.problem.message
+        if code == "Interrupted":
+            raise ReplyLost(
+                self.about, "the host began a batch and was cut off before its end", "Run again: what was done is seen, and not done twice"
+            )
+        if code == "Busy":
+            raise Host(self.about, "another controller is at work on this host", "Run again when it is done")
+        if code == "ResultFolder":
+            raise Host(
+                self.about,
+                f"the host cannot keep results: {message}",
+                "Free its system drive, or mend the rights of %ProgramData%\\ldfleet",
+            )
+        raise Ours(self.about, f"the agent refused the batch ({code}: {message})", "This is a bug of ldfleet")
+
+
+def _refused(lost: Exception) -> bool:
+    """Whether trying again could only lock the account, or repeat a certain answer."""
+    text = str(lost).lower()
+    return any(word in text for word in ("credentials", "401", "certificate", "authentication", "permission denied", "access is denied"))
+
+
+def _advice(why: str) -> str:
+    text = why.lower()
+    if "credentials" in text or "401" in text:
+        return "Check ansible_user, ansible_password and ansible_winrm_transport for this host"
+    if "certificate" in text:
+        return "Give the host a certificate that the controller trusts, or set ansible_winrm_ca_trust_path"
+    if "refused" in text:
+        return "Check ansible_host and ansible_port, and that WinRM listens there (winrm enumerate winrm/config/listener)"
+    if "timed out" in text or "timeout" in text:
+        return "Check that the host is up and that its firewall lets the controller in"
+    return "Check the connection with: ansible -m ansible.windows.win_ping"

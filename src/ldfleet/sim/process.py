@@ -1,0 +1,59 @@
+"""What a remote shell runs and how it is spoken to. The wire (WS-Man, later SSH and PSRP) sees a machine only through these types.
+
+No socket, no XML and no LDPlayer here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """One command as a remote shell gives it to Windows.
+
+    ``text``: the whole command line. ``skip_cmd``: start it without ``cmd.exe /c``. ``codepage``: of the shell's hidden
+    console. ``user``: who is logged on to the shell. ``piped``: standard input is a pipe (False: a console without input).
+    """
+
+    text: str
+    user: str
+    codepage: int = 437
+    skip_cmd: bool = False
+    piped: bool = True
+    cwd: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a process wrote since the last look, and its exit code (signed 32 bit) once it has ended, else None."""
+
+    stdout: bytes = b""
+    stderr: bytes = b""
+    exit_code: int | None = None
+
+
+class Process(Protocol):
+    """A running command. Every method may be called from any thread."""
+
+    def feed(self, data: bytes, end: bool) -> None:
+        """Give bytes to standard input; ``end`` closes it."""
+
+    def read(self, timeout: float) -> Output:
+        """Wait up to ``timeout`` real seconds for output or the end; an empty Output means that neither came."""
+
+    def kill(self) -> None:
+        """End it and everything it started that has not left its job. Idempotent."""
+
+
+class Machine(Protocol):
+    """A host that can run commands; ``name`` is its computer name, ``users`` its local accounts (name -> password)."""
+
+    name: str
+    users: Mapping[str, str]
+
+    def spawn(self, command: CommandLine) -> Process:
+        """Start a command. A program that Windows cannot find is a process that ends with cmd.exe's message and exit code."""
