@@ -147,7 +147,7 @@ def _rows(reply: Reply, configs: Mapping[int, ConfigFile]) -> list[_Row]:
 def parse_list2(output: bytes, about: str) -> list[_Row]:
     """The rows of list2. Raises Unreadable for anything that is not wholly understood."""
     if not output.endswith(b"\n"):
-        raise _bad_list2(about, output.splitlines()[-1], "its last line is cut off")
+        raise _bad_list2(about, (output.splitlines() or [b""])[-1], "its last line is cut off")
     lines = [line.rstrip(b"\r") for line in output.split(b"\n")[:-1]]
     for pattern in (_TEN, _SEVEN):
         matches = [pattern.fullmatch(line) for line in lines]
