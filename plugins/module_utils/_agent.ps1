@@ -1,0 +1,573 @@
+# ldfleet agent, protocol 1 (docs/protocol.md)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+#
+# The only code of ldfleet that runs on a Windows host. It carries out a batch of operations and decides nothing. It runs in Windows
+# PowerShell 5.1 and in PowerShell 7, is ASCII, and keeps to the language, .NET and ConvertFrom-Json, ConvertTo-Json, New-Object.
+param($request)
+Set-StrictMode -Version 2
+$ErrorActionPreference = 'Stop'
+$PSDefaultParameterValues = @{}
+$latin1 = [Text.Encoding]::GetEncoding(28591)
+$utf8 = New-Object Text.UTF8Encoding($false)
+
+# ---- values -------------------------------------------------------------------------------------------------------------------------
+function Get-Field($object, [string]$name, $default) {
+    if ($null -eq $object) { return $default }
+    $property = $object.PSObject.Properties[$name]
+    if ($null -eq $property -or $null -eq $property.Value) { return $default }
+    return , $property.Value
+}
+
+# A failure that an operation reports; everything else that escapes one is a bug (AgentFault).
+function New-Failure([string]$code, [string]$message) { return @{ code = $code; message = $message } }
+
+function Stop-Operation([string]$code, [string]$message) {
+    $failure = New-Object InvalidOperationException($message)
+    $failure.Data['code'] = $code
+    throw $failure
+}
+
+# .NET's exceptions as the protocol's codes. On Windows the low word of HResult is the Win32 error; elsewhere the type must do.
+function Get-Failure($record) {
+    $problem = $record.Exception
+    while ($null -ne $problem) {
+        if ($problem.Data.Contains('code')) { return New-Failure $problem.Data['code'] $problem.Message }
+        if ($null -eq $problem.InnerException) { break }
+        $problem = $problem.InnerException
+    }
+    $code = switch ($problem.HResult -band 0xFFFF) {
+        2 { 'NotFound' } 3 { 'NotFound' } 5 { 'AccessDenied' } 32 { 'Locked' } 33 { 'Locked' } 39 { 'DiskFull' } 112 { 'DiskFull' } default { '' }
+    }
+    if ($problem -is [IO.FileNotFoundException] -or $problem -is [IO.DirectoryNotFoundException]) { $code = 'NotFound' }
+    elseif ($problem -is [UnauthorizedAccessException]) { $code = 'AccessDenied' }
+    elseif (-not ($problem -is [IO.IOException]) -or $code -eq '') { $code = 'IoError' }
+    return New-Failure $code $problem.Message
+}
+
+function Get-Hash([byte[]]$bytes) {
+    $algorithm = [Security.Cryptography.SHA256]::Create()
+    return [BitConverter]::ToString($algorithm.ComputeHash($bytes)).Replace('-', '').ToLowerInvariant()
+}
+
+# ---- the request --------------------------------------------------------------------------------------------------------------------
+# Each operation with the keys that it must and may have beside id, op, needs and always.
+$operations = @{
+    find   = @{ must = @('candidates', 'file'); may = @() }
+    exec   = @{ must = @('program', 'arguments', 'timeout_ms', 'output_cap'); may = @('exits', 'match') }
+    until  = @{ must = @('program', 'arguments', 'timeout_ms', 'output_cap', 'pattern', 'interval_ms', 'deadline_ms'); may = @() }
+    read   = @{ must = @('folder', 'pattern', 'content', 'max_bytes'); may = @() }
+    write  = @{ must = @('path', 'data', 'expect'); may = @('parents', 'keep') }
+    remove = @{ must = @('path', 'expect'); may = @() }
+}
+
+function Assert-Batch($batch) {
+    foreach ($key in 'protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'ops') {
+        if ($null -eq $batch.PSObject.Properties[$key]) { Stop-Operation 'BadRequest' "the batch has no $key" }
+    }
+    foreach ($property in $batch.PSObject.Properties) {
+        if (@('protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'ops') -cnotcontains $property.Name) {
+            Stop-Operation 'BadRequest' "the batch has the unknown key $($property.Name)"
+        }
+    }
+    $known = @{}
+    foreach ($operation in @($batch.ops)) {
+        $id = [string](Get-Field $operation 'id' '')
+        if ($id -cnotmatch '\A[a-z0-9_.-]{1,64}\z') { Stop-Operation 'BadRequest' "'$id' is no operation id" }
+        if ($known.ContainsKey($id)) { Stop-Operation 'BadRequest' "the id $id stands there twice" }
+        $name = [string](Get-Field $operation 'op' '')
+        if (-not $operations.ContainsKey($name)) { Stop-Operation 'UnknownOperation' "'$name' is no operation" }
+        $keys = $operations[$name]
+        foreach ($key in $keys.must) {
+            if ($null -eq $operation.PSObject.Properties[$key]) { Stop-Operation 'BadRequest' "$id has no $key" }
+        }
+        foreach ($property in $operation.PSObject.Properties) {
+            if ((@('id', 'op', 'needs', 'always') + $keys.must + $keys.may) -cnotcontains $property.Name) {
+                Stop-Operation 'BadRequest' "$id has the unknown key $($property.Name)"
+            }
+        }
+        foreach ($need in @(Get-Field $operation 'needs' @())) {
+            if (-not $known.ContainsKey([string]$need)) { Stop-Operation 'BadRequest' "$id needs $need, which is no earlier operation" }
+        }
+        $known[$id] = $true
+    }
+}
+
+# ---- variables ----------------------------------------------------------------------------------------------------------------------
+$variables = @{ programdata = $env:ProgramData; systemroot = $env:SystemRoot }
+
+# The variable at the beginning of a path: its name, or nothing.
+function Get-VariableName([string]$text) {
+    $found = [regex]::Match($text, '\A\{([a-z0-9_.-]{1,64})\}')
+    if ($found.Success) { return $found.Groups[1].Value }
+    return ''
+}
+
+function Expand-Variable([string]$text) {
+    $name = Get-VariableName $text
+    if ($name -eq '') { return $text }
+    return $variables[$name] + $text.Substring($name.Length + 2)
+}
+
+# ---- find ---------------------------------------------------------------------------------------------------------------------------
+function Get-RegistryText([string]$key, [string]$value) {
+    $parts = $key.Split([char[]]'\', 2)
+    $hive = switch ($parts[0]) {
+        'HKCU' { [Microsoft.Win32.Registry]::CurrentUser } 'HKLM' { [Microsoft.Win32.Registry]::LocalMachine } 'HKU' { [Microsoft.Win32.Registry]::Users }
+        default { $null }
+    }
+    if ($null -eq $hive -or $parts.Count -lt 2) { return @() }
+    $paths = @($parts[1])
+    if ($parts[0] -eq 'HKU' -and $parts[1].StartsWith('*\')) {
+        $users = [string[]]$hive.GetSubKeyNames()
+        [Array]::Sort($users, [StringComparer]::Ordinal)
+        $paths = @($users | ForEach-Object { $_ + $parts[1].Substring(1) })
+    }
+    foreach ($path in $paths) {
+        try { $opened = $hive.OpenSubKey($path) } catch [Security.SecurityException] { $opened = $null }
+        if ($null -eq $opened) { continue }
+        $text = $opened.GetValue($value)
+        $opened.Close()
+        if ($text -is [string]) { $text }
+    }
+}
+
+function Get-CandidateFolder($candidate) {
+    $named = @()
+    if ($null -ne $candidate.PSObject.Properties['path']) { $named = @([string]$candidate.path) }
+    else {
+        # A registry that cannot be read (no rights, no registry at all) is a candidate that does not match.
+        try { $named = @(Get-RegistryText $candidate.registry $candidate.value) }
+        catch [PlatformNotSupportedException] { $named = @() }
+        catch [UnauthorizedAccessException] { $named = @() }
+        catch [IO.IOException] { $named = @() }
+    }
+    foreach ($text in $named) {
+        $folder = $text.Trim()
+        if (Get-Field $candidate 'parent' $false) {
+            $folder = [regex]::Replace($folder, ',-?\d+\z', '').Trim('"')
+            try { $folder = [IO.Path]::GetDirectoryName($folder) } catch [ArgumentException] { continue }
+        }
+        if (-not [string]::IsNullOrEmpty($folder)) { $folder }
+    }
+}
+
+function Invoke-Find($operation, $result) {
+    $position = -1
+    foreach ($candidate in @($operation.candidates)) {
+        $position += 1
+        foreach ($folder in @(Get-CandidateFolder $candidate)) {
+            $full = $folder.TrimEnd('\', '/')
+            if ($full.EndsWith(':') -or $full -eq '') { $full = $folder }
+            try { $there = [IO.File]::Exists([IO.Path]::Combine($full, $operation.file)) } catch [ArgumentException] { continue }
+            if (-not $there) { continue }
+            $result.path = $full
+            $result.candidate = $position
+            $result.free_bytes = -1
+            try { $result.free_bytes = (New-Object IO.DriveInfo([IO.Path]::GetPathRoot($full))).AvailableFreeSpace } catch [Exception] { $result.free_bytes = -1 }
+            $variables[$operation.id] = $full
+            return
+        }
+    }
+    Stop-Operation 'NotFound' "no candidate holds $($operation.file)"
+}
+
+# ---- exec, until --------------------------------------------------------------------------------------------------------------------
+function Stop-Tree($process) {
+    $whole = $process.GetType().GetMethod('Kill', [Type[]]@([bool]))
+    try {
+        if ($null -ne $whole) { $process.Kill($true); return }
+        $start = New-Object Diagnostics.ProcessStartInfo([IO.Path]::Combine($env:SystemRoot, 'System32\taskkill.exe'), "/PID $($process.Id) /T /F")
+        $start.UseShellExecute = $false
+        $start.CreateNoWindow = $true
+        $start.RedirectStandardOutput = $true
+        $start.RedirectStandardError = $true
+        $killer = [Diagnostics.Process]::Start($start)
+        [void]$killer.WaitForExit(10000)
+        if (-not $process.HasExited) { $process.Kill() }
+    }
+    catch [InvalidOperationException] { return }  # it ended meanwhile
+    catch [ComponentModel.Win32Exception] { return }
+}
+
+# Both pipes at the same time, and the end of the process ends the wait: a launched emulator inherits the pipes and keeps them open.
+function Read-Process($process, [long]$timeout, [long]$cap) {
+    $pipes = @()
+    foreach ($stream in $process.StandardOutput.BaseStream, $process.StandardError.BaseStream) {
+        $buffer = New-Object byte[] 65536
+        $pipes += @{ stream = $stream; buffer = $buffer; kept = (New-Object IO.MemoryStream); cut = $false; task = $stream.ReadAsync($buffer, 0, 65536) }
+    }
+    $clock = [Diagnostics.Stopwatch]::StartNew()
+    $ended = [long]-1
+    $late = $false
+    while ($true) {
+        if ($ended -lt 0 -and $process.HasExited) { $ended = $clock.ElapsedMilliseconds }
+        $tasks = [Threading.Tasks.Task[]]@($pipes | Where-Object { $null -ne $_.task } | ForEach-Object { $_.task })
+        if ($ended -ge 0 -and ($tasks.Count -eq 0 -or $clock.ElapsedMilliseconds - $ended -ge 500)) { break }
+        if ($ended -lt 0 -and $clock.ElapsedMilliseconds -ge $timeout) {
+            $late = $true
+            Stop-Tree $process
+            $ended = $clock.ElapsedMilliseconds
+            continue
+        }
+        if ($tasks.Count -eq 0) { [void]$process.WaitForExit(20) } else { [void][Threading.Tasks.Task]::WaitAny($tasks, 20) }
+        foreach ($pipe in $pipes) {
+            if ($null -eq $pipe.task -or -not $pipe.task.IsCompleted) { continue }
+            $count = 0
+            if (-not $pipe.task.IsFaulted -and -not $pipe.task.IsCanceled) { $count = $pipe.task.Result }
+            if ($count -le 0) { $pipe.task = $null; continue }
+            $room = [Math]::Max([long]0, $cap - $pipe.kept.Length)
+            $pipe.kept.Write($pipe.buffer, 0, [int][Math]::Min($room, [long]$count))
+            if ($count -gt $room) { $pipe.cut = $true }
+            $pipe.task = $pipe.stream.ReadAsync($pipe.buffer, 0, 65536)
+        }
+    }
+    return @{ stdout = $pipes[0].kept.ToArray(); stderr = $pipes[1].kept.ToArray(); truncated = ($pipes[0].cut -or $pipes[1].cut); timed_out = $late }
+}
+
+# One run of a program, its outcome in $result; returns stdout as Latin-1 text.
+function Invoke-Program($operation, $result, [long]$timeout) {
+    $program = Expand-Variable $operation.program
+    if (-not $program.EndsWith('.exe', [StringComparison]::OrdinalIgnoreCase) -or -not [IO.Path]::IsPathRooted($program)) {
+        Stop-Operation 'BadRequest' "$program is not the full path of an .exe"
+    }
+    if (-not [IO.File]::Exists($program)) { Stop-Operation 'NotFound' "there is no $program" }
+    $start = New-Object Diagnostics.ProcessStartInfo($program, [string]$operation.arguments)
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $true
+    $start.RedirectStandardInput = $true
+    $start.RedirectStandardOutput = $true
+    $start.RedirectStandardError = $true
+    $start.WorkingDirectory = [IO.Path]::GetDirectoryName($program)
+    try { $process = [Diagnostics.Process]::Start($start) }
+    catch {
+        $problem = $_.Exception
+        while ($null -ne $problem.InnerException) { $problem = $problem.InnerException }
+        Stop-Operation 'StartFailed' $problem.Message
+    }
+    $process.StandardInput.Close()
+    $seen = Read-Process $process $timeout ([long]$operation.output_cap)
+    $result.timed_out = $seen.timed_out
+    $result.truncated = $seen.truncated
+    $result.stdout = [Convert]::ToBase64String($seen.stdout)
+    $result.stderr = [Convert]::ToBase64String($seen.stderr)
+    $result.exit = $null
+    if ($process.HasExited) { $result.exit = $process.ExitCode }
+    $process.Dispose()
+    return $latin1.GetString($seen.stdout)
+}
+
+function Test-Pattern([string]$text, [string]$pattern) {
+    return [regex]::IsMatch($text, $pattern, [Text.RegularExpressions.RegexOptions]::None, [TimeSpan]::FromSeconds(5))
+}
+
+function Invoke-Exec($operation, $result) {
+    $text = Invoke-Program $operation $result ([long]$operation.timeout_ms)
+    if ($result.timed_out) { Stop-Operation 'Timeout' "it was still running after $($operation.timeout_ms) ms and was ended" }
+    $exits = Get-Field $operation 'exits' $null
+    if ($null -ne $exits -and @($exits) -notcontains $result.exit) { Stop-Operation 'ExitCode' "it exited with $($result.exit)" }
+    foreach ($pattern in @(Get-Field $operation 'match' @())) {
+        if (-not (Test-Pattern $text $pattern)) { Stop-Operation 'NoMatch' "its output does not match $pattern" }
+    }
+}
+
+function Invoke-Until($operation, $result) {
+    $clock = [Diagnostics.Stopwatch]::StartNew()
+    $result.tries = 0
+    while ($true) {
+        $left = [Math]::Min([long]$operation.deadline_ms - $clock.ElapsedMilliseconds, $slice - $batchClock.ElapsedMilliseconds)
+        $result.tries += 1
+        $text = Invoke-Program $operation $result ([Math]::Min([long]$operation.timeout_ms, [Math]::Max([long]1000, $left)))
+        if (-not $result.timed_out -and (Test-Pattern $text $operation.pattern)) { return }
+        if ($clock.ElapsedMilliseconds + $operation.interval_ms -ge $operation.deadline_ms) {
+            Stop-Operation 'Deadline' "nothing matched $($operation.pattern) within $($operation.deadline_ms) ms"
+        }
+        if ($batchClock.ElapsedMilliseconds + $operation.interval_ms -ge $slice) {
+            Stop-Operation 'SliceOver' "nothing matched $($operation.pattern) before the slice was over"
+        }
+        [Threading.Thread]::Sleep([int]$operation.interval_ms)
+    }
+}
+
+# ---- read, write, remove ------------------------------------------------------------------------------------------------------------
+# Sharing violations (a scanner, LDPlayer itself) pass by: five tries within two seconds.
+function Invoke-Patiently([scriptblock]$work) {
+    for ($try = 1; ; $try++) {
+        try { return , (& $work) }
+        catch {
+            if ($try -ge 5 -or (Get-Failure $_).code -ne 'Locked') { throw }
+            [Threading.Thread]::Sleep(100 * $try)
+        }
+    }
+}
+
+function Read-Bytes([string]$path) {
+    $stream = New-Object IO.FileStream($path, [IO.FileMode]::Open, [IO.FileAccess]::Read, ([IO.FileShare]::ReadWrite -bor [IO.FileShare]::Delete))
+    try {
+        $held = New-Object IO.MemoryStream
+        $stream.CopyTo($held)
+        return , $held.ToArray()
+    }
+    finally { $stream.Dispose() }
+}
+
+function Invoke-Read($operation, $result) {
+    $folder = Expand-Variable $operation.folder
+    $result.exists = [IO.Directory]::Exists($folder)
+    $result.files = @()
+    if (-not $result.exists) { return }
+    $pattern = '\A' + [regex]::Escape($operation.pattern).Replace('\*', '.*').Replace('\?', '.') + '\z'
+    $options = [Text.RegularExpressions.RegexOptions]'IgnoreCase, CultureInvariant, Singleline'
+    $names = [string[]]@([IO.Directory]::GetFiles($folder) | ForEach-Object { [IO.Path]::GetFileName($_) } |
+            Where-Object { [regex]::IsMatch($_, $pattern, $options) })
+    [Array]::Sort($names, [StringComparer]::Ordinal)
+    $result.files = @($names | ForEach-Object { Get-FileEntry ([IO.Path]::Combine($folder, $_)) $operation })
+}
+
+function Get-FileEntry([string]$path, $operation) {
+    $entry = @{ name = [IO.Path]::GetFileName($path); size = 0; modified_ms = 0 }
+    try {
+        $about = New-Object IO.FileInfo($path)
+        $entry.size = $about.Length
+        $entry.modified_ms = (New-Object DateTimeOffset($about.LastWriteTimeUtc)).ToUnixTimeMilliseconds()
+        if ($about.Length -gt $operation.max_bytes) { Stop-Operation 'TooLarge' "it has $($about.Length) bytes" }
+        $bytes = Invoke-Patiently { , (Read-Bytes $path) }
+        $entry.sha256 = Get-Hash $bytes
+        if ($operation.content) { $entry.data = [Convert]::ToBase64String($bytes) }
+    }
+    catch { $entry.error = Get-Failure $_ }
+    return $entry
+}
+
+# What is there now: its hash, or 'absent'. Stops the operation when that is not what was expected.
+function Assert-Expected([string]$path, [string]$expect) {
+    $now = 'absent'
+    if ([IO.File]::Exists($path)) { $now = Get-Hash (Invoke-Patiently { , (Read-Bytes $path) }) }
+    if ($expect -cne 'any' -and $expect -cne $now) {
+        $failure = New-Object InvalidOperationException("$path is not what was expected")
+        $failure.Data['code'] = 'Mismatch'
+        $failure.Data['found'] = $now
+        throw $failure
+    }
+    return $now
+}
+
+# A temporary file in the same folder, flushed to the disk, takes the place in one rename. File.Replace with a backup name leaves
+# one of the two whole whatever happens (ReplaceFile's documentation); the target keeps its rights.
+function Set-File([string]$path, [byte[]]$bytes, [bool]$parents) {
+    $folder = [IO.Path]::GetDirectoryName($path)
+    if ($parents) { [void][IO.Directory]::CreateDirectory($folder) }
+    elseif (-not [IO.Directory]::Exists($folder)) { Stop-Operation 'NotFound' "there is no folder $folder" }
+    $temporary = $path + '.' + $batch.id.Substring(0, 8) + '.tmp'
+    $old = $path + '.' + $batch.id.Substring(0, 8) + '.old'
+    try {
+        $stream = New-Object IO.FileStream($temporary, [IO.FileMode]::Create, [IO.FileAccess]::Write, [IO.FileShare]::None)
+        try { $stream.Write($bytes, 0, $bytes.Length); $stream.Flush($true) } finally { $stream.Dispose() }
+        if ([IO.File]::Exists($path)) {
+            [void](Invoke-Patiently { [IO.File]::Replace($temporary, $path, $old, $true) })
+            [IO.File]::Delete($old)
+        }
+        else { [void](Invoke-Patiently { [IO.File]::Move($temporary, $path) }) }
+    }
+    finally { if ([IO.File]::Exists($temporary)) { [IO.File]::Delete($temporary) } }
+}
+
+function Invoke-Write($operation, $result) {
+    $path = Expand-Variable $operation.path
+    $bytes = [Convert]::FromBase64String($operation.data)
+    $now = Assert-Expected $path $operation.expect
+    $keep = [string](Get-Field $operation 'keep' '')
+    if ($keep -ne '' -and $now -cne 'absent') { Set-File (Expand-Variable $keep) (Read-Bytes $path) $true }
+    Set-File $path $bytes ([bool](Get-Field $operation 'parents' $false))
+    $result.sha256 = Get-Hash $bytes
+}
+
+function Invoke-Remove($operation, $result) {
+    $path = Expand-Variable $operation.path
+    $result.existed = [IO.File]::Exists($path)
+    if (-not $result.existed) { return }
+    [void](Assert-Expected $path $operation.expect)
+    [void](Invoke-Patiently { [IO.File]::Delete($path) })
+}
+
+# ---- the batch ----------------------------------------------------------------------------------------------------------------------
+$invoke = @{
+    find = ${function:Invoke-Find}; exec = ${function:Invoke-Exec}; until = ${function:Invoke-Until}
+    read = ${function:Invoke-Read}; write = ${function:Invoke-Write}; remove = ${function:Invoke-Remove}
+}
+
+function Invoke-Operation($operation, $done) {
+    $result = @{ id = $operation.id; status = 'ok'; ms = 0 }
+    $needs = @(Get-Field $operation 'needs' @())
+    foreach ($field in 'program', 'path', 'folder', 'keep') {
+        $name = Get-VariableName ([string](Get-Field $operation $field ''))
+        if ($name -ne '' -and -not $variables.ContainsKey($name)) { $needs += $name }
+    }
+    foreach ($need in $needs) {
+        if (-not $done.ContainsKey([string]$need) -or $done[[string]$need] -ne 'ok') {
+            $result.status = 'skipped'
+            $result.needs = [string]$need
+            return $result
+        }
+    }
+    if ($batchClock.ElapsedMilliseconds -ge $slice -and -not (Get-Field $operation 'always' $false)) {
+        $result.status = 'deferred'
+        return $result
+    }
+    $clock = [Diagnostics.Stopwatch]::StartNew()
+    try { & $invoke[[string]$operation.op] $operation $result }
+    catch {
+        $result.status = 'failed'
+        $result.error = Get-Failure $_
+        $problem = $_.Exception
+        while ($null -ne $problem.InnerException) { $problem = $problem.InnerException }
+        if ($problem.Data.Contains('found')) { $result.found = $problem.Data['found'] }
+    }
+    $result.ms = $clock.ElapsedMilliseconds
+    return $result
+}
+
+function Invoke-Batch {
+    $done = @{}
+    $results = New-Object Collections.ArrayList
+    foreach ($operation in @($batch.ops)) {
+        $result = Invoke-Operation $operation $done
+        $done[[string]$operation.id] = $result.status
+        [void]$results.Add($result)
+    }
+    return @{ replayed = $false; results = $results.ToArray() }
+}
+
+function Get-HostFacts {
+    $pages = @{ ACP = 0; OEMCP = 0 }
+    foreach ($page in 'ACP', 'OEMCP') {
+        try { $pages[$page] = [int]@(Get-RegistryText 'HKLM\SYSTEM\CurrentControlSet\Control\Nls\CodePage' $page)[0] }
+        catch { $pages[$page] = 0 }
+    }
+    return @{
+        name = [Environment]::MachineName; time_ms = [DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds(); acp = $pages.ACP; oemcp = $pages.OEMCP
+        powershell = $PSVersionTable.PSVersion.ToString(); programdata = [string]$env:ProgramData
+    }
+}
+
+# ---- at most once -------------------------------------------------------------------------------------------------------------------
+function New-HostMutex {
+    $name = 'Global\ldfleet-' + (Get-Hash $utf8.GetBytes(([string]$env:ProgramData).ToLowerInvariant())).Substring(0, 16)
+    if ($PSVersionTable.PSEdition -eq 'Core') { return New-Object Threading.Mutex($false, $name) }
+    # Windows PowerShell: without these rights a second account could not even open the mutex of the first.
+    $users = New-Object Security.Principal.SecurityIdentifier('S-1-5-11')
+    $security = New-Object Security.AccessControl.MutexSecurity
+    $security.AddAccessRule((New-Object Security.AccessControl.MutexAccessRule($users, 'Synchronize, Modify', 'Allow')))
+    $created = $false
+    return [Threading.Mutex]::new($false, $name, [ref]$created, $security)
+}
+
+function Invoke-Once([string]$folder) {
+    $final = [IO.Path]::Combine($folder, $batch.id + '.json')
+    $claim = [IO.Path]::Combine($folder, $batch.id + '.claim')
+    if ([IO.File]::Exists($final)) {
+        $answer = ConvertFrom-Json -InputObject $utf8.GetString((Read-Bytes $final))
+        return @{ replayed = $true; results = @($answer.results) }
+    }
+    if ([IO.File]::Exists($claim)) { return @{ error = (New-Failure 'Interrupted' 'this batch was begun before, and left no result') } }
+    try {
+        [void][IO.Directory]::CreateDirectory($folder)
+        (New-Object IO.FileStream($claim, [IO.FileMode]::CreateNew)).Dispose()
+    }
+    catch { return @{ error = (New-Failure 'ResultFolder' "$folder cannot be written: $((Get-Failure $_).message)") } }
+    Remove-OldResults $folder
+    $answer = Invoke-Batch
+    try {
+        Set-File $final $utf8.GetBytes((ConvertTo-Text @{ results = $answer.results })) $false
+        [IO.File]::Delete($claim)
+    }
+    catch { return $answer }  # the work is done: the reply says so even where it cannot be kept
+    return $answer
+}
+
+function Remove-OldResults([string]$folder) {
+    $limit = [DateTime]::UtcNow.AddDays(-1)
+    $left = 200
+    foreach ($path in [IO.Directory]::GetFiles($folder)) {
+        if ($left -le 0) { return }
+        if ([IO.File]::GetLastWriteTimeUtc($path) -lt $limit) {
+            try { [IO.File]::Delete($path); $left -= 1 } catch { $left -= 1 }
+        }
+    }
+}
+
+function Invoke-Locked {
+    if (-not $batch.once) { return Invoke-Guarded { Invoke-Batch } }
+    return Invoke-Guarded { Invoke-Once ([IO.Path]::Combine([IO.Path]::Combine($env:ProgramData, 'ldfleet'), 'results')) }
+}
+
+function Invoke-Guarded([scriptblock]$work) {
+    $mutex = New-HostMutex
+    $owned = $false
+    try {
+        # An abandoned mutex is ours: its owner died, and what it began shows as a claim without a result.
+        try { $owned = $mutex.WaitOne([int]$batch.lock_ms) } catch [Threading.AbandonedMutexException] { $owned = $true }
+        if (-not $owned) { return @{ error = (New-Failure 'Busy' "the host was not free within $($batch.lock_ms) ms") } }
+        $batchClock.Reset()
+        $batchClock.Start()
+        return & $work
+    }
+    finally {
+        if ($owned) { $mutex.ReleaseMutex() }
+        $mutex.Dispose()
+    }
+}
+
+# ---- the answer ---------------------------------------------------------------------------------------------------------------------
+function ConvertTo-Text($value) {
+    $text = ConvertTo-Json -InputObject $value -Depth 20 -Compress
+    return [regex]::Replace($text, '[^\x20-\x7e]', { param($match) '\u{0:x4}' -f [int][char]$match.Value })
+}
+
+function Write-Answer([string]$id, $answer) {
+    $answer.protocol = 1
+    $answer.id = $id
+    $answer.host = Get-HostFacts
+    $text = ConvertTo-Text $answer
+    if ($text.Length -gt 20000) {
+        $held = New-Object IO.MemoryStream
+        $zip = New-Object IO.Compression.GZipStream($held, [IO.Compression.CompressionMode]::Compress)
+        $bytes = [Text.Encoding]::ASCII.GetBytes($text)
+        $zip.Write($bytes, 0, $bytes.Length)
+        $zip.Dispose()
+        $text = [Convert]::ToBase64String($held.ToArray())
+    }
+    "#ldfleet-begin $id#" + $text + "#ldfleet-end $id#"
+}
+
+function Get-Batch {
+    $found = Get-Field $request 'batch' $null
+    if ($null -ne $found) { return $found }
+    $held = New-Object IO.MemoryStream(, [Convert]::FromBase64String([string](Get-Field $request 'packed' '')))
+    $zip = New-Object IO.Compression.GZipStream($held, [IO.Compression.CompressionMode]::Decompress)
+    $plain = New-Object IO.MemoryStream
+    $zip.CopyTo($plain)
+    return ConvertFrom-Json -InputObject $utf8.GetString($plain.ToArray())
+}
+
+$batch = Get-Batch
+$batchClock = New-Object Diagnostics.Stopwatch
+$slice = [long](Get-Field $batch 'slice_ms' 0)
+$batchId = [string](Get-Field $batch 'id' '')
+$answer = $null
+if ($batchId -cnotmatch '\A[0-9a-f]{32}\z') {
+    $answer = @{ error = (New-Failure 'BadRequest' 'the batch has no id of 32 hexadecimal digits') }
+    $batchId = ''
+}
+elseif ((Get-Field $batch 'protocol' 0) -ne 1) { $answer = @{ error = (New-Failure 'UnknownProtocol' 'this agent speaks protocol 1') } }
+else {
+    try {
+        Assert-Batch $batch
+        $answer = Invoke-Locked
+    }
+    catch {
+        $failure = Get-Failure $_
+        if (@('BadRequest', 'UnknownOperation') -notcontains $failure.code) { $failure = New-Failure 'AgentFault' "$_ $($_.ScriptStackTrace)" }
+        $answer = @{ error = $failure }
+    }
+}
+Write-Answer $batchId $answer

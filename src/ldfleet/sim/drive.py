@@ -1,0 +1,43 @@
+"""Drive C: of a simulated host over a Linux folder. Paths that come over the wire are hostile: nothing outside the folder is ever named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_ILLEGAL = re.compile(r'[<>:"|?*\x00-\x1f]')
+# CON, NUL and their kin are devices on Windows, with any ending.
+_DEVICE = re.compile(r"(?i)(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\..*)?")
+
+
+class Drive:
+    """Windows paths ``C:\\…`` on one side, files below ``root`` on the other. Names are found in any case, as Windows finds them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def local(self, windows: str) -> Path:
+        """The Linux path of a Windows path, whether it exists or not. ValueError for anything that is not a plain path on C:."""
+        text = windows.replace("/", "\\")
+        if not re.match(r"(?i)c:\\", text):
+            raise ValueError(f"{windows!r} is no path on drive C:")
+        found = self.root
+        for part in text[3:].split("\\"):
+            if part in ("", "."):
+                continue
+            if part == ".." or _ILLEGAL.search(part) or _DEVICE.fullmatch(part) or part != part.rstrip(" ."):
+                raise ValueError(f"{windows!r} holds the name {part!r}, which Windows does not take")
+            found = _child(found, part)
+        return found
+
+    def windows(self, local: Path) -> str:
+        """The Windows path of a file below the root."""
+        return "C:\\" + "\\".join(local.relative_to(self.root).parts)
+
+
+def _child(folder: Path, name: str) -> Path:
+    exact = folder / name
+    if exact.exists() or not folder.is_dir():
+        return exact
+    return next((child for child in folder.iterdir() if child.name.lower() == name.lower()), exact)

@@ -1,0 +1,147 @@
+"""The port: the agent's batch rules (docs/protocol.md) in Python, in process. Checks, needs, slices, at most once, and the answer's frame are here."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+from typing import Any
+
+from .operations import KINDS, Failure, Json, Scene, put, variable
+from .world import World
+
+_KEYS = frozenset({"protocol", "id", "slice_ms", "lock_ms", "once", "ops"})
+_COMMON = frozenset({"id", "op", "needs", "always"})
+#: Results are kept for a day.
+_KEEP_SECONDS = 86_400
+
+
+def answer(world: World, line: str) -> tuple[str, bool]:
+    """Carry out a bootstrap's standard input. Returns what PowerShell would print, and whether it was an old answer."""
+    request = json.loads(line)
+    batch = request["batch"] if "batch" in request else json.loads(gzip.decompress(base64.b64decode(request["packed"])))
+    batch_id = str(batch.get("id", ""))
+    if not re.fullmatch(r"[0-9a-f]{32}", batch_id):
+        batch_id, document = "", _refused("BadRequest", "the batch has no id of 32 hexadecimal digits")
+    elif batch.get("protocol") != 1:
+        document = _refused("UnknownProtocol", "this agent speaks protocol 1")
+    else:
+        try:
+            _check(batch)
+        except Failure as failure:
+            document = _refused(failure.code, str(failure))
+        else:
+            document = _locked(world, batch)
+    document.update(protocol=1, id=batch_id, host=_host(world))
+    text = json.dumps(document)
+    if len(text) > 20_000:
+        text = base64.b64encode(gzip.compress(text.encode(), 6)).decode()
+    return f"#ldfleet-begin {batch_id}#{text}#ldfleet-end {batch_id}#\r\n", bool(document.get("replayed"))
+
+
+def _refused(code: str, message: str) -> Json:
+    return {"error": {"code": code, "message": message}}
+
+
+def _host(world: World) -> Json:
+    return {
+        "name": world.name,
+        "time_ms": int(world.clock.now() * 1000),
+        "acp": world.spec.acp,
+        "oemcp": world.spec.oemcp,
+        "powershell": "5.1.20348.2700",
+        "programdata": world.spec.programdata,
+    }
+
+
+def _check(batch: Json) -> None:
+    if set(batch) != _KEYS:
+        raise Failure("BadRequest", f"the batch has the keys {', '.join(sorted(batch))}")
+    known: set[str] = set()
+    for operation in batch["ops"]:
+        name = str(operation.get("id", ""))
+        if not re.fullmatch(r"[a-z0-9_.-]{1,64}", name) or name in known:
+            raise Failure("BadRequest", f"{name!r} is no new operation id")
+        kind = KINDS.get(str(operation.get("op", "")))
+        if kind is None:
+            raise Failure("UnknownOperation", f"{operation.get('op')!r} is no operation")
+        missing = set(kind.must) - set(operation)
+        unknown = set(operation) - set(kind.must) - set(kind.may) - _COMMON
+        if missing or unknown:
+            raise Failure("BadRequest", f"{name} lacks {sorted(missing)} or has the unknown {sorted(unknown)}")
+        if not set(operation.get("needs", ())) <= known:
+            raise Failure("BadRequest", f"{name} needs what is no earlier operation")
+        known.add(name)
+
+
+def _locked(world: World, batch: Json) -> Json:
+    if not world.agent_lock.acquire(timeout=batch["lock_ms"] / 1000):
+        return _refused("Busy", f"the host was not free within {batch['lock_ms']} ms")
+    try:
+        return _once(world, batch) if batch["once"] else _batch(world, batch)
+    finally:
+        world.agent_lock.release()
+
+
+def _once(world: World, batch: Json) -> Json:
+    folder = world.drive.local(f"{world.spec.programdata}\\ldfleet\\results")
+    final, claim = folder / f"{batch['id']}.json", folder / f"{batch['id']}.claim"
+    if final.exists():
+        return {"replayed": True, "results": json.loads(final.read_text(encoding="utf-8"))["results"]}
+    if claim.exists():
+        return _refused("Interrupted", "this batch was begun before, and left no result")
+    try:
+        put(world, claim, b"", parents=True)
+        if world.disk_free <= 0:
+            raise Failure("DiskFull", "There is not enough space on the disk.")
+    except (Failure, OSError) as error:
+        return _refused("ResultFolder", f"{world.drive.windows(folder)} cannot be written: {error}")
+    _sweep(world, folder)
+    document = _batch(world, batch)
+    try:
+        put(world, final, json.dumps({"results": document["results"]}).encode(), parents=False)
+        claim.unlink()
+    except Failure:
+        return document  # the work is done: the reply says so even where it cannot be kept
+    return document
+
+
+def _sweep(world: World, folder: Any) -> None:
+    old = [path for path in folder.iterdir() if world.clock.now() - path.stat().st_mtime > _KEEP_SECONDS and path.suffix == ".json"]
+    for path in old[:200]:
+        path.unlink(missing_ok=True)
+
+
+def _batch(world: World, batch: Json) -> Json:
+    over = world.clock.now() + batch["slice_ms"] / 1000
+    scene = Scene(world, batch["id"], over, {"programdata": world.spec.programdata, "systemroot": "C:\\Windows"})
+    done: dict[str, str] = {}
+    results = []
+    for operation in batch["ops"]:
+        result = _operation(scene, operation, done)
+        done[operation["id"]] = result["status"]
+        results.append(result)
+    return {"replayed": False, "results": results}
+
+
+def _operation(scene: Scene, operation: Json, done: dict[str, str]) -> Json:
+    result: Json = {"id": operation["id"], "status": "ok", "ms": 0}
+    names = [variable(str(operation.get(key, ""))) for key in ("program", "path", "folder", "keep")]
+    needs = [*operation.get("needs", ()), *(name for name in names if name and name not in scene.variables)]
+    for need in needs:
+        if done.get(need) != "ok":
+            return {**result, "status": "skipped", "needs": need}
+    began = scene.world.clock.now()
+    if began >= scene.over and not operation.get("always"):
+        return {**result, "status": "deferred"}
+    try:
+        KINDS[operation["op"]].act(scene, operation, result)
+    except Failure as failure:
+        result.update(status="failed", error={"code": failure.code, "message": str(failure)}, **failure.values)
+    except PermissionError as error:
+        result.update(status="failed", error={"code": "AccessDenied", "message": str(error)})
+    except OSError as error:
+        result.update(status="failed", error={"code": "IoError", "message": str(error)})
+    result["ms"] = int((scene.world.clock.now() - began) * 1000)
+    return result

@@ -1,0 +1,124 @@
+"""Several simulated hosts in one process: worlds, machines, engines and listeners put together, and the inventory that leads to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import powershell
+from .auth import Policy
+from .clock import Clock
+from .drive import Drive
+from .engine_powershell import RealPowerShell, lay_wine_programs, wine_drive
+from .host import SimHost
+from .layout import Spec
+from .server import LOOPBACK, Endpoint, SimServer
+from .shells import Quotas
+from .world import World
+
+#: Of the simulated accounts, which guard nothing.
+USER, PASSWORD = "Administrator", "ldfleet-sim"
+
+
+class NoEngine(RuntimeError):
+    """The engine that was asked for is not on this machine; the text says what is missing."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to simulate. ``port``: of the first host's listener, one more for each further host (0: any free ones).
+
+    ``speed``: simulated seconds a real second; ``skip``: waiting takes no time; ``powershell_start``: real seconds.
+    """
+
+    hosts: int = 1
+    port: int = 0
+    https: bool = False
+    engine: str = "port"
+    spec: Spec = Spec()
+    speed: float = 1.0
+    skip: bool = False
+    powershell_start: float = 0.7
+    policy: Policy = Policy()
+    quotas: Quotas = Quotas()
+    prefix: str = "sim-"
+
+
+class Farm:
+    """The hosts of a Plan, with their state in ``folder``. Use it as a context: listeners are open inside."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.hosts = [self._host(number) for number in range(1, plan.hosts + 1)]
+        ports = [0 if plan.port == 0 else plan.port + number for number in range(plan.hosts)]
+        self.endpoints = [
+            Endpoint(host, None if plan.https else port, port if plan.https else None, plan.policy, plan.quotas)
+            for host, port in zip(self.hosts, ports, strict=True)
+        ]
+        self.server = SimServer(self.endpoints, folder)
+
+    def _host(self, number: int) -> SimHost:
+        name = f"{self.plan.prefix}{number:02d}"
+        program = self._engine()
+        spec, drive = self.plan.spec, None
+        if self.plan.engine == "wine" and program is not None:
+            drive = Drive(wine_drive(program))
+            home = f"C:\\hosts\\{self.folder.name}-{name}"
+            tail = spec.install_dir.split("\\", 1)[1]
+            spec = Spec(**{**vars(spec), "install_dir": f"{home}\\{tail}", "programdata": f"{home}\\ProgramData"})
+        clock = Clock(speed=self.plan.speed, skip=self.plan.skip)
+        world = World(self.folder / name, name.upper(), spec, clock, drive)
+        engine = None
+        if program is not None:
+            if self.plan.engine == "wine":
+                lay_wine_programs(program, world)
+            engine = RealPowerShell(program, self.plan.engine == "wine", world)
+        return SimHost(world, {USER: PASSWORD}, engine, self.plan.powershell_start)
+
+    def _engine(self) -> Path | None:
+        if self.plan.engine == "port":
+            return None
+        found = powershell.locate(self.plan.engine)
+        if isinstance(found, str):
+            raise NoEngine(f"the engine {self.plan.engine} cannot be used: {found}")
+        return found
+
+    def __enter__(self) -> Farm:
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.server.__exit__(*error)
+        for host in self.hosts:
+            host.world.save()
+            if host.engine is not None:
+                host.engine.close()
+
+    def inventory(self, transport: str = "ntlm") -> dict[str, Any]:
+        """An Ansible inventory with every host in the group ``ldplayer``."""
+        hosts = {
+            host.name.lower(): {"ansible_port": endpoint.https_port if self.plan.https else endpoint.http_port}
+            for host, endpoint in zip(self.hosts, self.endpoints, strict=True)
+        }
+        variables: dict[str, Any] = {
+            "ansible_connection": "winrm",
+            "ansible_host": LOOPBACK,
+            "ansible_user": USER,
+            "ansible_password": PASSWORD,
+            "ansible_winrm_scheme": "https" if self.plan.https else "http",
+            "ansible_winrm_transport": transport,
+        }
+        if self.plan.https:
+            variables["ansible_winrm_ca_trust_path"] = str(self.server.certificate)
+        if self.plan.engine == "wine":
+            for host in self.hosts:
+                hosts[host.name.lower()]["ldplayer_install_dir"] = host.world.spec.install_dir
+        return {"ldplayer": {"hosts": hosts, "vars": variables}}
+
+    def inventory_text(self, transport: str = "ntlm") -> str:
+        """The same as YAML."""
+        return yaml.safe_dump(self.inventory(transport), sort_keys=False)

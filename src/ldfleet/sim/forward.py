@@ -1,0 +1,69 @@
+"""The loopback server behind the forwarder programs: a Windows program started by a real PowerShell asks here what it shall print.
+
+Protocol (little endian): request u32 length, then UTF-8 strings each ended by NUL: own path, raw command line, arguments; reply i32 exit code, then
+stdout and stderr, each as u32 length and bytes.
+"""
+
+from __future__ import annotations
+
+import socketserver
+import struct
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .world import World
+
+_LARGEST_REQUEST = 1_048_576
+
+
+class Forwarder:
+    """One listener for one world."""
+
+    def __init__(self, world: World) -> None:
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.world = world
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """``127.0.0.1:PORT``, for LDFLEET_FORWARD."""
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    world: World
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        head = self.rfile.read(4)
+        if len(head) < 4:
+            return
+        (size,) = struct.unpack("<I", head)
+        if size > _LARGEST_REQUEST:
+            return
+        path, raw, *arguments = self.rfile.read(size).decode("utf-8", "surrogateescape").split("\0")[:-1]
+        world = self.server.world
+        answer = world.run_program(path, arguments, raw)
+        if answer is None:
+            reply = struct.pack("<i", 9009), b"", b"no such program in the simulated world\r\n"
+        else:
+            if answer.seconds is None:
+                self.connection.settimeout(None)
+                self.rfile.read(1)  # the program never ends by itself: wait until it is killed
+                return
+            world.clock.sleep(answer.seconds)
+            reply = struct.pack("<i", answer.exit_code), answer.stdout, answer.stderr
+        self.wfile.write(reply[0] + struct.pack("<I", len(reply[1])) + reply[1] + struct.pack("<I", len(reply[2])) + reply[2])

@@ -1,0 +1,135 @@
+"""A simulated host as a remote shell sees it: commands become processes, run by one of the engines, and are counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from . import commands, engine_port, powershell
+from .engine_powershell import RealPowerShell
+from .powershell import Script
+from .process import CommandLine, Output, Process
+from .world import Answer, World
+
+
+@dataclass(frozen=True)
+class HostCounters:
+    """``batches``: bootstraps run; ``replays``: of these, how many an old answer served; ``powershell_starts``: also those inside one another."""
+
+    batches: int = 0
+    replays: int = 0
+    powershell_starts: int = 0
+
+
+@dataclass
+class SimHost:
+    """A machine. ``engine`` None is the port; ``powershell_start_seconds``: real seconds that each PowerShell takes to start."""
+
+    world: World
+    users: Mapping[str, str] = field(default_factory=dict)
+    engine: RealPowerShell | None = None
+    powershell_start_seconds: float = 0.0
+    counters: HostCounters = HostCounters()
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The computer name."""
+        return self.world.name
+
+    def spawn(self, command: CommandLine) -> Process:
+        """Start a command (process.Machine)."""
+        script = powershell.script(command.text)
+        if script is None:
+            return _Thread(lambda _data: self._plain(command), wants_input=False)
+        return _Thread(lambda data: self._powershell(script, command, data), wants_input=script.bootstrap)
+
+    def count(self, batches: int = 0, replays: int = 0, starts: int = 0) -> None:
+        """Add to the counters."""
+        with self._lock:
+            now = self.counters
+            self.counters = replace(
+                now,
+                batches=now.batches + batches,
+                replays=now.replays + replays,
+                powershell_starts=now.powershell_starts + starts,
+            )
+
+    def _plain(self, command: CommandLine) -> Output:
+        return self._finished(commands.run(self.world, command.text, command.user, not command.skip_cmd))
+
+    def _powershell(self, script: Script, command: CommandLine, data: bytes) -> Output:
+        self.count(starts=script.starts)
+        time.sleep(self.powershell_start_seconds * script.starts)
+        if len(command.text) > commands.CMD_LIMIT and not command.skip_cmd:
+            return Output(b"", b"The command line is too long.\r\n", 1)
+        if not script.bootstrap:
+            return self._raw(script.text, command.user)
+        self.count(batches=1)
+        if self.engine is not None:
+            return self.engine.run(script.text, data, self.world)
+        text, replayed = engine_port.answer(self.world, data.decode("ascii"))
+        self.count(replays=replayed)
+        return Output(text.encode("ascii"), b"", 0)
+
+    def _raw(self, text: str, user: str) -> Output:
+        """Scripts that are one plain command, as people type them; more would need a PowerShell."""
+        line = text.strip()
+        if "\n" in line or any(mark in line for mark in "$;|{}()@`"):
+            return Output(b"", b"simulated host: this engine runs single commands and ldfleet's own agent, no other PowerShell\r\n", 1)
+        return self._finished(commands.run(self.world, line.removeprefix("&").strip().replace("'", '"'), user, through_cmd=False))
+
+    def _finished(self, answer: Answer) -> Output:
+        self.world.clock.sleep(answer.seconds or 0.0)
+        return Output(answer.stdout, answer.stderr, answer.exit_code)
+
+
+class _Thread:
+    """A process: it runs in a thread of its own as soon as it has its input, and hands over all of its output when it is done."""
+
+    def __init__(self, work: Callable[[bytes], Output], wants_input: bool) -> None:
+        self._work = work
+        self._input = bytearray()
+        self._done = threading.Event()
+        self._output: Output | None = None
+        self._lock = threading.Lock()
+        self._started = False
+        if not wants_input:
+            self._start()
+
+    def feed(self, data: bytes, end: bool) -> None:
+        with self._lock:
+            self._input += data
+        if end:
+            self._start()
+
+    def read(self, timeout: float) -> Output:
+        if not self._done.wait(timeout):
+            return Output()
+        with self._lock:
+            output, self._output = self._output, Output(exit_code=self._output.exit_code if self._output else None)
+        return output or Output()
+
+    def kill(self) -> None:
+        with self._lock:
+            if not self._done.is_set():
+                self._output = Output(b"", b"", -1073741510)  # STATUS_CONTROL_C_EXIT, as a terminated command reports
+                self._done.set()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        output = self._work(bytes(self._input))
+        with self._lock:
+            if not self._done.is_set():
+                self._output = output
+                self._done.set()

@@ -1,0 +1,360 @@
+"""ldconsole.exe of LDPlayer 9 and 14: words in, exit code and bytes out. What the commands *do* is the world's; what they *say* is here.
+
+Captured outputs: LDPlayer 9.0.79.2 by androtools, 14.0.26.1 by a measured command line tool, list2 by StarRailCopilot. Errors go to standard output,
+exit codes are negative numbers, and the success of nearly everything is silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .quirks import used
+
+if TYPE_CHECKING:
+    from .world import Answer, Instance, World
+
+USAGE, MISSING, PARAMETER = -1000, -1001, -1005
+_NO_PLAYER = "player don't exist!"
+
+#: Simulated seconds: list2 15 ms and getprop 55 ms were measured on LDPlayer 14; copy writes gigabytes.
+_SECONDS: Mapping[str, float] = {
+    "getprop": 0.055,
+    "add": 0.4,
+    "copy": 6.0,
+    "remove": 1.0,
+    "modify": 0.05,
+    "rename": 0.05,
+    "backup": 20.0,
+    "restore": 20.0,
+}
+_QUERY_SECONDS = 0.015
+_MUTATORS = frozenset({"add", "copy", "remove", "modify", "rename", "launch"})
+
+
+def run(world: World, arguments: Sequence[str], _raw: str = "") -> Answer:
+    """Carry out one command line (without the program's own name)."""
+    from .world import Answer
+
+    command = arguments[0].lower() if arguments else ""
+    if command in world.quirks.hang_commands:
+        return Answer(1, seconds=None)
+    handler = _COMMANDS.get(command)
+    options = _options(arguments[1:])
+    seconds = _SECONDS.get(command, _QUERY_SECONDS) + world.quirks.slow_seconds
+    overlap = command in _MUTATORS and world.mutator(seconds)
+    said: Said = (0 if not arguments else USAGE, _usage(world))
+    if handler is not None:
+        said = handler(world, options)
+    code, text = said
+    if overlap and command in ("add", "copy") and code >= 0:
+        # Parallel add left half-written emulators (a farm's report on LDPlayer 9).
+        world.config_path(code).write_bytes(b'{\r\n    "propertySettings.phoneIMEI": "86')
+    output = text if isinstance(text, bytes) else _bytes(world, text)
+    return Answer(code, output, seconds=seconds, leaks_output=command in ("launch", "launchex") and world.quirks.leak_output)
+
+
+Options = Mapping[str, str]
+Said = tuple[int, str | bytes]
+
+
+def _options(words: Sequence[str]) -> Options:
+    """``--name value`` pairs; what is unknown is ignored later, as LDPlayer ignores it."""
+    found: dict[str, str] = {}
+    position = 0
+    while position < len(words):
+        if words[position].startswith("--") and position + 1 < len(words):
+            found[words[position][2:].lower()] = words[position + 1]
+            position += 1
+        position += 1
+    return found
+
+
+def _bytes(world: World, text: str) -> bytes:
+    encoding = world.quirks.output_encoding or f"cp{world.spec.acp}"
+    return text.encode(encoding, "replace")
+
+
+def _usage(world: World) -> str:
+    if world.spec.major >= 14:
+        return (
+            f"dnplayer v{world.spec.version} Command Line Management Interface\r\nUsage:\r\n\tldconsole <command> [parameter]\r\n"
+            + _COMMAND_LIST
+        )
+    return "dnplayer Command Line Management Interface\r\n" + _COMMAND_LIST
+
+
+def _chosen(world: World, options: Options) -> Instance | None:
+    """--index wins when it is a number; --name takes a title (the first that has it)."""
+    if "index" in options:
+        text = options["index"]
+        number = int(text) if re.fullmatch(r"\d{1,6}", text) else -1
+        return next((instance for instance in world.visible() if instance.index == number), None)
+    if "name" in options:
+        return next((instance for instance in world.visible() if world.title(instance) == options["name"]), None)
+    return None
+
+
+def _rows(world: World) -> list[str]:
+    rows = []
+    for instance in world.visible():
+        state, pid, vm_pid = world.phase(instance)
+        window = 0 if pid < 0 else 100_000 + pid * 16
+        width, height, dpi = _screen(world, instance)
+        row = f"{instance.index},{world.title(instance)},{window},{window + 4 if window else 0},{state},{pid},{vm_pid}"
+        rows.append(row if world.quirks.list2_seven_columns else f"{row},{width},{height},{dpi}")
+    return rows
+
+
+def _screen(world: World, instance: Instance) -> tuple[Any, Any, Any]:
+    """What the config says; without it LDPlayer 14 gives 1280x720@280, an English LDPlayer 9 1600x900@240."""
+    values = world.config(instance.index) or {}
+    size = values.get("advancedSettings.resolution")
+    standard = (1280, 720, 280) if world.spec.major >= 14 else (1600, 900, 240)
+    if not isinstance(size, dict):
+        return standard
+    return size.get("width", standard[0]), size.get("height", standard[1]), values.get("advancedSettings.resolutionDpi", standard[2])
+
+
+def _list2(world: World, _options: Options) -> Said:
+    if world.quirks.list2_instead is not None:
+        return 0, world.quirks.list2_instead
+    if used(world.quirks, "list2_empty_times"):
+        return 0, ""
+    return 0, "".join(f"{row}\r\n" for row in _rows(world))
+
+
+def _list(world: World, _options: Options) -> Said:
+    return 0, "".join(f"{world.title(instance)}\r\n" for instance in world.visible())
+
+
+def _runninglist(world: World, _options: Options) -> Said:
+    return 0, "".join(f"{world.title(instance)}\r\n" for instance in world.visible() if world.phase(instance)[1] > 0)
+
+
+def _list3(world: World, options: Options) -> Said:
+    instance = _chosen(world, options)
+    if instance is None:
+        return 0, _NO_PLAYER
+    width, height, dpi = _screen(world, instance)
+    return 0, f"{instance.index},{world.title(instance)},0,{width},{height},{dpi}\r\n"
+
+
+def _isrunning(world: World, options: Options) -> Said:
+    instance = _chosen(world, options)
+    return 0, "running" if instance is not None and world.phase(instance)[1] > 0 else "stop"
+
+
+def _add(world: World, options: Options) -> Said:
+    if used(world.quirks, "add_does_nothing_times"):
+        return 0, ""
+    if _full(world):
+        return USAGE, ""
+    return world.add(_storable(world, options.get("name"))), ""
+
+
+def _storable(world: World, title: str | None) -> str | None:
+    """A program of the ANSI kind gets ? for what its code page does not hold."""
+    return title if title is None else title.encode(f"cp{world.spec.acp}", "replace").decode(f"cp{world.spec.acp}")
+
+
+def _full(world: World) -> bool:
+    # An emulator takes 2 to 3 GB (two farms' figures).
+    if world.disk_free < 2 * 10**9:
+        return True
+    world.disk_free -= 2 * 10**9
+    return False
+
+
+def _copy(world: World, options: Options) -> Said:
+    text = options.get("from", "")
+    source = _chosen(world, {"index": text} if text.isdigit() else {"name": text})
+    if source is None:
+        return (USAGE, _usage(world)) if world.spec.major < 14 else (0, _NO_PLAYER)
+    if world.quirks.copy_refuses_running and world.running(source):
+        return USAGE, ""
+    if _full(world):
+        return USAGE, ""
+    return world.copy(source, _storable(world, options.get("name")), world.quirks.copy_background_seconds or 0.0), ""
+
+
+def _remove(world: World, options: Options) -> Said:
+    instance = _chosen(world, options)
+    if instance is None:
+        return MISSING, _NO_PLAYER
+    if used(world.quirks, "remove_ignored_times"):
+        return 0, ""
+    world.remove(instance)
+    if used(world.quirks, "remove_recreates_times"):
+        world.add(None)
+    return 0, ""
+
+
+def _rename(world: World, options: Options) -> Said:
+    instance = _chosen(world, options)
+    if instance is None:
+        return MISSING, _NO_PLAYER
+    world.rename(instance, _storable(world, options.get("title")) or "")
+    return 0, ""
+
+
+def _modify(world: World, options: Options) -> Said:
+    """A missing index and unknown options: exit 0 and nothing (captured). Values outside its lists: -1005, parameter error!"""
+    instance = _chosen(world, options)
+    if instance is None or used(world.quirks, "modify_ignored_times"):
+        return 0, ""
+    keys: dict[str, Any] = {}
+    for option, value in options.items():
+        if option in _MODIFY:
+            found = _MODIFY[option](world, value)
+            if found is None:
+                return PARAMETER, "parameter error!"
+            keys.update(found)
+    if keys:
+        world.edit(instance, keys)
+    return 0, ""
+
+
+Edit = dict[str, Any] | None
+
+
+def _number(key: str, *allowed: int) -> Callable[[World, str], Edit]:
+    return lambda _world, value: {key: int(value)} if value.isdigit() and int(value) in allowed else None
+
+
+def _switch(key: str) -> Callable[[World, str], Edit]:
+    return lambda _world, value: {key: value == "1"} if value in ("0", "1") else None
+
+
+def _text(key: str) -> Callable[[World, str], Edit]:
+    return lambda world, value: {key: _storable(world, value)}
+
+
+def _resolution(_world: World, value: str) -> Edit:
+    found = re.fullmatch(r"(\d+),(\d+),(\d+)", value)
+    if not found:
+        return None
+    width, height, dpi = (int(part) for part in found.groups())
+    return {"advancedSettings.resolution": {"width": width, "height": height}, "advancedSettings.resolutionDpi": dpi}
+
+
+def _drawn(name: str, form: str, upper: bool = False) -> Callable[[World, str], Edit]:
+    from .layout import identity
+
+    def edit(world: World, value: str) -> Edit:
+        key = f"propertySettings.{name}"
+        if value == "auto":
+            return {key: identity(world.random)[key]}
+        return {key: value.upper() if upper else value.lower()} if re.fullmatch(form, value) else None
+
+    return edit
+
+
+_MODIFY: Mapping[str, Callable[[World, str], Edit]] = {
+    "cpu": _number("advancedSettings.cpuCount", 1, 2, 3, 4),
+    "memory": _number("advancedSettings.memorySize", 256, 512, 768, 1024, 1536, 2048, 4096, 8192),
+    "resolution": _resolution,
+    "manufacturer": _text("propertySettings.phoneManufacturer"),
+    "model": _text("propertySettings.phoneModel"),
+    "pnumber": _text("propertySettings.phoneNumber"),
+    "imei": _drawn("phoneIMEI", r"\d{15}"),
+    "imsi": _drawn("phoneIMSI", r"\d{15}"),
+    "simserial": _drawn("phoneSimSerial", r"\d{20}"),
+    "androidid": _drawn("phoneAndroidId", r"[0-9a-fA-F]{16}"),
+    "mac": _drawn("macAddress", r"[0-9a-fA-F]{12}", upper=True),
+    "autorotate": _switch("basicSettings.autoRotate"),
+    "lockwindow": _switch("basicSettings.lockWindow"),
+    "root": _switch("basicSettings.rootMode"),
+}
+
+
+def _launch(world: World, options: Options) -> Said:
+    instance = _chosen(world, options)
+    if instance is None:
+        return MISSING, _usage(world)
+    if not used(world.quirks, "launch_ignored_times"):
+        world.launch(instance)
+    return 0, ""
+
+
+def _launchex(world: World, options: Options) -> Said:
+    return _launch(world, options)
+
+
+def _quit(world: World, options: Options) -> Said:
+    instance = _chosen(world, options)
+    if instance is None:
+        return MISSING, _NO_PLAYER
+    if not used(world.quirks, "quit_ignored_times"):
+        world.quit(instance)
+    return 0, ""
+
+
+def _quitall(world: World, _options: Options) -> Said:
+    for instance in world.visible():
+        world.quit(instance)
+    return 0, ""
+
+
+def _globalsetting(world: World, options: Options) -> Said:
+    world.globals.update({name: value for name, value in options.items() if name in ("fps", "audio", "fastplay", "cleanmode")})
+    world.save()
+    return 0, ""
+
+
+def _getprop(world: World, options: Options) -> Said:
+    """On a stopped one an error text with exit 0 (androtools); the wording is not known."""
+    instance = _chosen(world, options)
+    if instance is None or not world.booted(instance):
+        return 0, "error: device not found\r\n"
+    values = world.config(instance.index) or {}
+    known = {"sys.boot_completed": "1", **{f"phone.{k.lower()}": values.get(f"propertySettings.{v}", "") for k, v in _PROPERTIES.items()}}
+    if "key" in options:
+        return 0, f"{known.get(options['key'], '')}\r\n"
+    return 0, "".join(f"[{key}]: [{value}]\r\n" for key, value in known.items())
+
+
+_PROPERTIES = {"imei": "phoneIMEI", "imsi": "phoneIMSI", "simserial": "phoneSimSerial", "androidid": "phoneAndroidId", "mac": "macAddress"}
+
+
+def _adb(world: World, options: Options) -> Said:
+    instance = _chosen(world, options)
+    if instance is None:
+        return 0, _NO_PLAYER
+    serial = f"emulator-{5554 + 2 * instance.index}"
+    if not world.booted(instance):
+        return 0, f"adb.exe: device '{serial}' not found\r\n"
+    command = options.get("command", "")
+    if command == "get-serialno":
+        return 0, f"{serial}\r\n"
+    return 0, "1\r\n" if command == "shell getprop sys.boot_completed" else ""
+
+
+def _silent(_world: World, _options: Options) -> Said:
+    return 0, ""
+
+
+_COMMANDS: Mapping[str, Callable[[World, Options], Said]] = {
+    "list": _list,
+    "list2": _list2,
+    "list3": _list3,
+    "runninglist": _runninglist,
+    "isrunning": _isrunning,
+    "launch": _launch,
+    "launchex": _launchex,
+    "quit": _quit,
+    "quitall": _quitall,
+    "add": _add,
+    "copy": _copy,
+    "remove": _remove,
+    "rename": _rename,
+    "modify": _modify,
+    "globalsetting": _globalsetting,
+    "getprop": _getprop,
+    "adb": _adb,
+    "sortwnd": _silent,
+    "help": lambda world, _options: (0, _usage(world)),
+}
+
+_COMMAND_LIST = "".join(f"\t{name}\r\n" for name in _COMMANDS)

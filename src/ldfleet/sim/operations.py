@@ -1,0 +1,223 @@
+"""The operations of docs/protocol.md on a simulated host, in Python: what the agent does on Windows, done to a World. Time is the world's."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ntpath
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .commands import split
+from .world import Answer, World
+
+Json = dict[str, Any]
+
+
+class Failure(Exception):
+    """An operation's failure: code, message, and further keys for its result."""
+
+    def __init__(self, code: str, message: str, **values: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.values = values
+
+
+@dataclass
+class Scene:
+    """What the operations of one batch share. ``over``: seconds of the world's clock at which the slice ends."""
+
+    world: World
+    batch_id: str
+    over: float
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def path(self, text: str) -> str:
+        """A path with its variable put in."""
+        name = variable(text)
+        return self.variables[name] + text[len(name) + 2 :] if name else text
+
+    def local(self, text: str) -> Path:
+        """The file behind a Windows path; NotFound for a path that Windows would not take."""
+        try:
+            return self.world.drive.local(self.path(text))
+        except ValueError as error:
+            raise Failure("NotFound", str(error)) from error
+
+
+def variable(text: str) -> str:
+    """The name of the variable at the beginning of a path, or nothing."""
+    found = re.match(r"\{([a-z0-9_.-]{1,64})\}", text)
+    return found[1] if found else ""
+
+
+def find(scene: Scene, operation: Json, result: Json) -> None:
+    for position, candidate in enumerate(operation["candidates"]):
+        for folder in folders(scene.world, candidate):
+            full = folder.rstrip("\\/")
+            full = folder if full.endswith(":") or not full else full
+            try:
+                there = (scene.world.drive.local(full) / operation["file"]).is_file()
+            except ValueError:
+                continue
+            if there:
+                result.update(path=full, candidate=position, free_bytes=scene.world.disk_free)
+                scene.variables[operation["id"]] = full
+                return
+    raise Failure("NotFound", f"no candidate holds {operation['file']}")
+
+
+def folders(world: World, candidate: Json) -> list[str]:
+    """The folders that a candidate of `find` names, there or not."""
+    named = [candidate["path"]] if "path" in candidate else _registered(world, candidate["registry"], candidate["value"])
+    named_folders = []
+    for text in named:
+        folder = text.strip()
+        if candidate.get("parent"):
+            folder = ntpath.dirname(re.sub(r",-?\d+\Z", "", folder).strip('"'))
+        if folder:
+            named_folders.append(folder)
+    return named_folders
+
+
+def _registered(world: World, key: str, value: str) -> list[str]:
+    keys = [key]
+    if key.startswith("HKU\\*\\"):
+        keys = [f"HKU\\{user}\\{key[6:]}" for user in world.registry.children("HKU")]
+    found = [world.registry.get(name, value) for name in keys]
+    return [text for text in found if isinstance(text, str)]
+
+
+def execute(scene: Scene, operation: Json, result: Json) -> None:
+    text = _program(scene, operation, result, operation["timeout_ms"])
+    if result["timed_out"]:
+        raise Failure("Timeout", f"it was still running after {operation['timeout_ms']} ms and was ended")
+    if "exits" in operation and result["exit"] not in operation["exits"]:
+        raise Failure("ExitCode", f"it exited with {result['exit']}")
+    for pattern in operation.get("match", ()):
+        if not re.search(pattern, text):
+            raise Failure("NoMatch", f"its output does not match {pattern}")
+
+
+def _program(scene: Scene, operation: Json, result: Json, timeout_ms: float) -> str:
+    path = scene.path(operation["program"])
+    if not path.lower().endswith(".exe") or not ntpath.splitdrive(path)[0]:
+        raise Failure("BadRequest", f"{path} is not the full path of an .exe")
+    answer = None
+    if scene.local(operation["program"]).is_file() or path.lower() in scene.world.programs:
+        answer = scene.world.run_program(path, split(operation["arguments"]), operation["arguments"])
+    if answer is None:
+        raise Failure("NotFound", f"there is no {path}")
+    late = answer.seconds is None or answer.seconds * 1000 > timeout_ms
+    scene.world.clock.sleep(timeout_ms / 1000 if late else answer.seconds or 0.0)
+    cap = operation["output_cap"]
+    shown = Answer() if late else answer
+    result.update(
+        timed_out=late,
+        truncated=len(shown.stdout) > cap or len(shown.stderr) > cap,
+        stdout=base64.b64encode(shown.stdout[:cap]).decode(),
+        stderr=base64.b64encode(shown.stderr[:cap]).decode(),
+        exit=-1 if late else answer.exit_code,
+    )
+    return shown.stdout[:cap].decode("latin-1")
+
+
+def until(scene: Scene, operation: Json, result: Json) -> None:
+    clock = scene.world.clock
+    deadline = clock.now() + operation["deadline_ms"] / 1000
+    result["tries"] = 0
+    while True:
+        left = (min(deadline, scene.over) - clock.now()) * 1000
+        result["tries"] += 1
+        text = _program(scene, operation, result, min(operation["timeout_ms"], max(1000, left)))
+        if not result["timed_out"] and re.search(operation["pattern"], text):
+            return
+        again = clock.now() + operation["interval_ms"] / 1000
+        if again >= deadline:
+            raise Failure("Deadline", f"nothing matched {operation['pattern']} within {operation['deadline_ms']} ms")
+        if again >= scene.over:
+            raise Failure("SliceOver", f"nothing matched {operation['pattern']} before the slice was over")
+        clock.sleep(operation["interval_ms"] / 1000)
+
+
+def read(scene: Scene, operation: Json, result: Json) -> None:
+    folder = scene.local(operation["folder"])
+    result.update(exists=folder.is_dir(), files=[])
+    pattern = re.compile(re.escape(operation["pattern"]).replace(r"\*", ".*").replace(r"\?", "."), re.IGNORECASE | re.DOTALL)
+    if result["exists"]:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file() and pattern.fullmatch(entry.name))
+        result["files"] = [_entry(folder / name, operation) for name in names]
+
+
+def _entry(path: Path, operation: Json) -> Json:
+    stat = path.stat()
+    entry: Json = {"name": path.name, "size": stat.st_size, "modified_ms": int(stat.st_mtime * 1000)}
+    if stat.st_size > operation["max_bytes"]:
+        return {**entry, "error": {"code": "TooLarge", "message": f"it has {stat.st_size} bytes"}}
+    data = path.read_bytes()
+    entry["sha256"] = hashlib.sha256(data).hexdigest()
+    if operation["content"]:
+        entry["data"] = base64.b64encode(data).decode()
+    return entry
+
+
+def write(scene: Scene, operation: Json, result: Json) -> None:
+    path = scene.local(operation["path"])
+    data = base64.b64decode(operation["data"])
+    now = _expected(path, operation["expect"])
+    if "keep" in operation and now != "absent":
+        put(scene.world, scene.local(operation["keep"]), path.read_bytes(), parents=True)
+    put(scene.world, path, data, operation.get("parents", False))
+    result["sha256"] = hashlib.sha256(data).hexdigest()
+
+
+def _expected(path: Path, expect: str) -> str:
+    now = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
+    if expect not in ("any", now):
+        raise Failure("Mismatch", f"{path.name} is not what was expected", found=now)
+    return now
+
+
+def put(world: World, path: Path, data: bytes, parents: bool) -> None:
+    """Write a file by rename, if the disk has room."""
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif not path.parent.is_dir():
+        raise Failure("NotFound", f"there is no folder {path.parent.name}")
+    if world.disk_free < len(data):
+        raise Failure("DiskFull", "There is not enough space on the disk.")
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+
+
+def remove(scene: Scene, operation: Json, result: Json) -> None:
+    path = scene.local(operation["path"])
+    result["existed"] = path.is_file()
+    if result["existed"]:
+        _expected(path, operation["expect"])
+        path.unlink()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An operation: what it does, and the keys that it must and may have beside id, op, needs and always."""
+
+    act: Callable[[Scene, Json, Json], None]
+    must: tuple[str, ...]
+    may: tuple[str, ...] = ()
+
+
+_EXEC = ("program", "arguments", "timeout_ms", "output_cap")
+KINDS: Mapping[str, Kind] = {
+    "find": Kind(find, ("candidates", "file")),
+    "exec": Kind(execute, _EXEC, ("exits", "match")),
+    "until": Kind(until, (*_EXEC, "pattern", "interval_ms", "deadline_ms")),
+    "read": Kind(read, ("folder", "pattern", "content", "max_bytes")),
+    "write": Kind(write, ("path", "data", "expect"), ("parents", "keep")),
+    "remove": Kind(remove, ("path", "expect")),
+}

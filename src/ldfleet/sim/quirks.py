@@ -1,0 +1,53 @@
+"""LDPlayer's misbehaviour, switched on by tests: each field is one thing that a published source has seen it do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Quirks:
+    """Counters (``…_times``) run down to 0 as they are used; the rest holds until it is changed."""
+
+    #: list2 prints nothing with exit 0 although emulators exist (yejianfengblue/ldplayer retries for this).
+    list2_empty_times: int = 0
+    #: list2 in the form of LDPlayer 4 and older.
+    list2_seven_columns: bool = False
+    #: What list2 prints instead, whatever it is (half a line, garbage).
+    list2_instead: bytes | None = None
+    #: How console output is encoded: None is the ANSI code page; sources disagree whether GBK is hard-wired (androtools, MaaFramework).
+    output_encoding: str | None = None
+    #: add exits 0 and creates nothing (androtools' tests).
+    add_does_nothing_times: int = 0
+    #: copy returns at once and the emulator appears after so many seconds (reports disagree whether it blocks).
+    copy_background_seconds: float | None = None
+    #: copy refuses a running source; LDPlayer 14 took one.
+    copy_refuses_running: bool = False
+    #: LDPlayer 14 re-creates an empty emulator at the index that was removed (AUTO-MAS).
+    remove_recreates_times: int = 0
+    #: launch says nothing, exits 0 and starts nothing (a living dnplayer process of the same index does this).
+    launch_ignored_times: int = 0
+    #: Titles whose start stays at state 2 for good, without a VM process.
+    start_hangs: set[str] = field(default_factory=set)
+    #: quit exits 0 and ends nothing (a quit from another session does this).
+    quit_ignored_times: int = 0
+    #: modify exits 0 and changes nothing.
+    modify_ignored_times: int = 0
+    #: remove exits 0 and removes nothing.
+    remove_ignored_times: int = 0
+    #: What list2 calls an emulator whose config is garbled: not known, so both can be played (default: LDPlayer's default title).
+    garbled_keeps_title: bool = False
+    #: Every ldconsole command takes so many more seconds.
+    slow_seconds: float = 0.0
+    #: Commands (first argument) that never return.
+    hang_commands: set[str] = field(default_factory=set)
+    #: launch leaves its output pipe open in the emulator's process.
+    leak_output: bool = True
+
+
+def used(quirks: Quirks, name: str) -> bool:
+    """Whether a counter was above 0; it is counted down."""
+    left = int(getattr(quirks, name))
+    if left > 0:
+        setattr(quirks, name, left - 1)
+    return left > 0

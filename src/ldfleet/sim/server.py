@@ -1,0 +1,301 @@
+"""WinRM's HTTP listeners on loopback: connections, bodies, faults of the wire. One server serves all hosts of a simulator; messages are shells.py's."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import selectors
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPMessage, parse_headers
+from io import BufferedReader
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from . import soap
+from .auth import Accounts, Authenticator, Policy, Undecryptable
+from .process import Machine
+from .shells import Quotas, Refused, Shells
+from .soap import Fault, Request
+from .wire import Wire, WireFault
+
+LOOPBACK = "127.0.0.1"
+_IDLE_SECONDS = 120.0
+_LARGEST_HEADERS = 65_536
+
+
+@dataclass
+class Endpoint:
+    """One host's listeners. Ports: 0 takes a free one, None means no listener; the ports in use stand here once the server has started."""
+
+    machine: Machine
+    http_port: int | None = 0
+    https_port: int | None = None
+    policy: Policy = Policy()
+    quotas: Quotas = Quotas()
+    wire: Wire = field(default_factory=Wire)
+
+    def __post_init__(self) -> None:
+        self.shells = Shells(self.machine, self.quotas)
+        self.accounts = Accounts(self.machine.name, self.machine.users)
+
+
+class SimServer:
+    """Listeners for any number of endpoints, all on 127.0.0.1; one thread waits for connections, each connection has one of its own."""
+
+    def __init__(self, endpoints: list[Endpoint], folder: Path) -> None:
+        self.endpoints = endpoints
+        self._folder = folder
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        self._acceptor = threading.Thread(target=self._accept, name="ldfleet-sim", daemon=True)
+
+    @property
+    def certificate(self) -> Path:
+        """The self-signed certificate of all HTTPS listeners, as PEM."""
+        return self._folder / "winrm.pem"
+
+    def __enter__(self) -> SimServer:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        context = _tls(self._folder) if any(endpoint.https_port is not None for endpoint in self.endpoints) else None
+        for endpoint in self.endpoints:
+            if endpoint.http_port is not None:
+                endpoint.http_port = self._listen(endpoint, endpoint.http_port, None)
+            if endpoint.https_port is not None:
+                endpoint.https_port = self._listen(endpoint, endpoint.https_port, context)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._acceptor.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._wake.send(b"x")
+        self._acceptor.join()
+        for endpoint in self.endpoints:
+            endpoint.shells.close()
+            endpoint.accounts.close()
+        with self._lock:
+            connections, threads = list(self._connections), list(self._threads)
+        for connection in connections:
+            _shut(connection)
+        for thread in threads:
+            thread.join(5)
+        self._selector.close()
+        self._wake.close()
+        self._woken.close()
+
+    def _listen(self, endpoint: Endpoint, port: int, context: ssl.SSLContext | None) -> int:
+        listener = socket.create_server((LOOPBACK, port), backlog=128)
+        listener.setblocking(False)
+        self._selector.register(listener, selectors.EVENT_READ, (endpoint, context))
+        return int(listener.getsockname()[1])
+
+    def _accept(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    self._close_listeners()
+                    return
+                try:
+                    connection, address = key.fileobj.accept()  # type: ignore[union-attr]
+                except OSError:
+                    continue
+                endpoint, context = key.data
+                work = threading.Thread(target=self._serve, args=(endpoint, connection, context, address[0]), daemon=True)
+                with self._lock:
+                    self._connections.add(connection)
+                    self._threads.add(work)
+                work.start()
+
+    def _close_listeners(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                self._selector.unregister(key.fileobj)
+                key.fileobj.close()  # type: ignore[union-attr]
+
+    def _serve(self, endpoint: Endpoint, connection: socket.socket, context: ssl.SSLContext | None, client: str) -> None:
+        raw = connection
+        try:
+            connection.settimeout(_IDLE_SECONDS)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            endpoint.wire.count(connections=1)
+            if endpoint.wire.fault("Connect") is not None:
+                return
+            if context is not None:
+                connection = context.wrap_socket(connection, server_side=True)
+            _Connection(endpoint, connection, client, context is not None).run()
+        except (OSError, ssl.SSLError, HTTPException, _Closed):
+            return  # the client went away, or does not speak HTTP: nobody is there to be told
+        finally:
+            _shut(connection)
+            with self._lock:
+                self._connections.discard(raw)
+                self._threads.discard(threading.current_thread())
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    finally:
+        connection.close()
+
+
+class _Closed(Exception):
+    """This connection ends here."""
+
+
+class _Connection:
+    """One TCP connection: requests are answered in order, and authentication is the connection's."""
+
+    def __init__(self, endpoint: Endpoint, link: socket.socket, client: str, tls: bool) -> None:
+        self._endpoint = endpoint
+        self._link = link
+        self._client = client
+        self._who = Authenticator(endpoint.accounts, endpoint.policy, tls)
+        self._reader: BufferedReader = link.makefile("rb")
+
+    def run(self) -> None:
+        """Answer until the client closes."""
+        while self._one():
+            pass
+
+    def _one(self) -> bool:
+        line = self._reader.readline(_LARGEST_HEADERS).decode("latin-1").split()
+        if len(line) != 3:
+            return False
+        headers = parse_headers(self._reader)
+        body = self._body(headers)
+        if body is None:
+            return False
+        self._endpoint.wire.count(requests=1, bytes_in=len(body))
+        method, path, _version = line
+        if path.partition("?")[0].rstrip("/") != "/wsman":
+            return self._send(404)
+        if method != "POST":
+            return self._send(405)
+        return self._post(headers, body)
+
+    def _body(self, headers: HTTPMessage) -> bytes | None:
+        text = headers.get("Content-Length")
+        if text is None or not text.isdigit():
+            self._send(411)
+            return None
+        if int(text) > self._endpoint.quotas.max_envelope_kb * 1024:
+            self._send(413)  # what Windows says of more than MaxEnvelopeSizekb: no body, no SOAP
+            return None
+        return self._reader.read(int(text))
+
+    def _post(self, headers: HTTPMessage, body: bytes) -> bool:
+        encrypted = headers.get("Content-Type", "").startswith("multipart/encrypted")
+        if headers.get("WSMANIDENTIFY", "").lower() == "unauthenticated":
+            return self._send(200, soap.identified(False))
+        verdict = self._who.judge(headers.get("Authorization"), encrypted)
+        if verdict.user is None:
+            if headers.get("Authorization") and verdict.headers == self._endpoint.policy.offers():
+                self._endpoint.wire.count(auth_failures=1)
+            return self._send(401, headers=verdict.headers)
+        if verdict.bare and not body:
+            return self._send(200, headers=verdict.headers)
+        try:
+            plain = self._who.decrypt(body) if encrypted else body
+            request = soap.parse(plain)
+        except (Undecryptable, soap.BadRequest):
+            return self._send(400)
+        return self._answer(request, verdict.user, encrypted, verdict.headers)
+
+    def _answer(self, request: Request, user: str, encrypted: bool, headers: tuple[str, ...]) -> bool:
+        wire = self._endpoint.wire
+        wire.count_action(request.action)
+        fault = wire.fault(request.action)
+        if fault is not None and fault.kind != "lost_reply" and fault.kind != "truncate":
+            return self._play(fault, request, encrypted)
+        status, text = self._handle(request, user)
+        if fault is not None and fault.kind == "lost_reply":
+            raise _Closed
+        kind, text = self._who.encrypt(text) if encrypted else ("application/soap+xml;charset=UTF-8", text)
+        if fault is not None:
+            self._link.sendall(_head(status, len(text), kind, headers) + text[: len(text) // 2])
+            raise _Closed
+        return self._send(status, text, kind, headers)
+
+    def _handle(self, request: Request, user: str) -> tuple[int, bytes]:
+        if request.action == "Identify":
+            return 200, soap.identified(True)
+        try:
+            return 200, self._endpoint.shells.handle(request, user, self._client)
+        except Refused as refused:
+            return 500, soap.fault(request, refused.fault, self._endpoint.machine.name)
+
+    def _play(self, fault: WireFault, request: Request, encrypted: bool) -> bool:
+        if fault.kind == "status":
+            return self._send(fault.code)
+        if fault.kind == "fault":
+            found = Fault(fault.code, "w:InternalError", "A fault that was asked for. OperationTimeout is not meant.", wmi=True)
+            text = soap.fault(request, found, self._endpoint.machine.name)
+            kind, text = self._who.encrypt(text) if encrypted else ("application/soap+xml;charset=UTF-8", text)
+            return self._send(500, text, kind)
+        if fault.kind == "stall":
+            time.sleep(fault.seconds)
+        raise _Closed
+
+    def _send(
+        self, status: int, body: bytes = b"", kind: str = "application/soap+xml;charset=UTF-8", headers: tuple[str, ...] = ()
+    ) -> bool:
+        self._link.sendall(_head(status, len(body), kind if body else None, headers) + body)
+        self._endpoint.wire.count(bytes_out=len(body))
+        return status not in (411, 413)
+
+
+_REASONS = {200: "OK", 400: "Bad Request", 401: "", 404: "Not Found", 405: "Method Not Allowed", 411: "Length Required"}
+
+
+def _head(status: int, length: int, kind: str | None, headers: tuple[str, ...]) -> bytes:
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}", "Server: Microsoft-HTTPAPI/2.0"]
+    lines += [f"WWW-Authenticate: {value}" for value in headers]
+    lines += [f"Content-Type: {kind}"] if kind else []
+    return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode("latin-1")
+
+
+def _tls(folder: Path) -> ssl.SSLContext:
+    certificate, key = folder / "winrm.pem", folder / "winrm.key"
+    if not key.exists():
+        _make_certificate(certificate, key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def _make_certificate(certificate: Path, key: Path) -> None:
+    secret = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ldfleet simulated host")])
+    now = datetime.datetime.now(datetime.UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(LOOPBACK))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(secret.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=365))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(secret, hashes.SHA256())
+    )
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key.touch(mode=0o600)
+    key.write_bytes(secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+
+
+__all__ = ["Endpoint", "Policy", "Quotas", "SimServer", "WireFault"]

@@ -1,0 +1,328 @@
+"""One simulated Windows host with LDPlayer: its files, registry, emulators, processes and history. State is on disk, so a host survives its restart.
+
+What LDPlayer does is here (states, configs, indexes); what its command line says is in ldconsole.py. Every behaviour names who saw it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import layout
+from .clock import Clock
+from .drive import Drive
+from .layout import Spec
+from .quirks import Quirks
+from .registry import Registry
+
+#: dnplayer's window, then Android in list2, after so many seconds; boot_completed after BOOT. Cold boots took 20 to 24 s (LDPlayer 14) and
+#: list2 said 1 about 10 s before adb answered; right after launch it still said 0, 2 s later 2.
+WINDOW_SECONDS, ANDROID_SECONDS, BOOT_SECONDS = 2.0, 11.0, 21.0
+#: Processes vanish some seconds after quit (8 s at most on LDPlayer 14).
+QUIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program did: exit code (signed 32 bit), bytes, how long it ran (simulated seconds), and whether a child keeps its pipes open.
+
+    ``seconds`` None: it never returns.
+    """
+
+    exit_code: int = 0
+    stdout: bytes = b""
+    stderr: bytes = b""
+    seconds: float | None = 0.0
+    leaks_output: bool = False
+
+
+@dataclass
+class Instance:
+    """One emulator. ``launched`` and ``quitting``: when; ``held``: its config in memory while it runs, which is written back at exit."""
+
+    index: int
+    launched: float | None = None
+    quitting: float | None = None
+    pid: int = -1
+    vm_pid: int = -1
+    held: dict[str, Any] | None = None
+    hangs: bool = False
+    apps: set[str] = field(default_factory=set)
+    appears: float = 0.0
+    last_title: str = ""
+
+
+Program = Callable[["World", Sequence[str], str], Answer]
+
+
+class World:
+    """Everything behind one simulated host. Methods that read or change emulators take the lock; call them from any thread."""
+
+    def __init__(self, folder: Path, name: str, spec: Spec, clock: Clock | None = None, drive: Drive | None = None, seed: int = 1) -> None:
+        self.name = name
+        self.spec = spec
+        self.folder = folder
+        self.clock = clock or Clock()
+        self.drive = drive or Drive(folder / "C")
+        self.quirks = Quirks()
+        self.registry = Registry()
+        self.programs: dict[str, Program] = {}
+        self.lock = threading.RLock()
+        self.agent_lock = threading.Lock()
+        self.history: deque[tuple[float, str, tuple[str, ...]]] = deque(maxlen=10_000)
+        self.program_starts = 0
+        self.overlaps = 0
+        self.disk_free = spec.disk_free
+        self.instances: dict[int, Instance] = {}
+        self.globals: dict[str, Any] = {}
+        self.random = random.Random(f"{seed}:{name}")
+        self._next_pid = 4000
+        self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
+        self._mutator_until = 0.0
+        layout.fill_registry(self.registry, spec)
+        if (folder / "world.json").exists():
+            self._load()
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            layout.lay_out(self.drive, spec)
+            if spec.installed and spec.first_emulator:
+                self._make(0, None)
+            self.save()
+
+    # ---- files ----------------------------------------------------------------------------------------------------------------------
+    def config_path(self, index: int) -> Path:
+        """Where leidianN.config lies, there or not."""
+        return self.drive.local(f"{self.spec.install_dir}\\vms\\config\\leidian{index}.config")
+
+    def config(self, index: int) -> dict[str, Any] | None:
+        """The config as LDPlayer would read it now; None when it is garbled; empty when it is missing."""
+        path = self.config_path(index)
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return {}
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        known = self._configs.get(index)
+        if known is None or known[0] != stamp:
+            known = (stamp, layout.parse(path.read_bytes()))
+            self._configs[index] = known
+        return known[1]
+
+    def write_config(self, index: int, values: Mapping[str, Any]) -> None:
+        """Write a config the way LDPlayer does: one flat object, UTF-8, CRLF."""
+        path = self.config_path(index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(layout.text(values))
+        self._configs.pop(index, None)
+
+    def save(self) -> None:
+        """Put the state on disk, by rename."""
+        document = {
+            "clock": self.clock.now(),
+            "next_pid": self._next_pid,
+            "globals": self.globals,
+            "instances": [{**vars(instance), "apps": sorted(instance.apps)} for instance in self.instances.values()],
+        }
+        temporary = self.folder / "world.json.tmp"
+        temporary.write_text(json.dumps(document), encoding="utf-8")
+        os.replace(temporary, self.folder / "world.json")
+
+    def _load(self) -> None:
+        document = json.loads((self.folder / "world.json").read_text(encoding="utf-8"))
+        self._next_pid = document["next_pid"]
+        self.globals = document["globals"]
+        for item in document["instances"]:
+            self.instances[item["index"]] = Instance(**{**item, "apps": set(item["apps"])})
+
+    # ---- emulators ------------------------------------------------------------------------------------------------------------------
+    def title(self, instance: Instance) -> str:
+        """``statusSettings.playerName``, or the default title where it is absent."""
+        values = self.config(instance.index)
+        if values is None:
+            return instance.last_title if self.quirks.garbled_keeps_title and instance.last_title else self.default_title(instance.index)
+        named = values.get("statusSettings.playerName")
+        instance.last_title = named if isinstance(named, str) and named else self.default_title(instance.index)
+        return instance.last_title
+
+    def default_title(self, index: int) -> str:
+        """Index 0 is called LDPlayer (雷电模拟器), N LDPlayer-N (captured by androtools)."""
+        word = "雷电模拟器" if self.spec.language == "zh" else "LDPlayer"
+        return word if index == 0 else f"{word}-{index}"
+
+    def visible(self) -> list[Instance]:
+        """The emulators that list2 knows of now, by index."""
+        now = self.clock.now()
+        for instance in self.instances.values():
+            self._settle(instance, now)
+        return [self.instances[index] for index in sorted(self.instances) if self.instances[index].appears <= now]
+
+    def phase(self, instance: Instance) -> tuple[int, int, int]:
+        """list2's Android state, pid of the player, pid of the VM."""
+        if instance.launched is None:
+            return 0, -1, -1
+        age = self.clock.now() - instance.launched
+        if age < WINDOW_SECONDS:
+            return 0, -1, -1
+        if instance.hangs or age < ANDROID_SECONDS:
+            return 2, instance.pid, -1
+        return 1, instance.pid, instance.vm_pid
+
+    def booted(self, instance: Instance) -> bool:
+        """Whether adb answers and sys.boot_completed is 1."""
+        return instance.launched is not None and not instance.hangs and self.clock.now() - instance.launched >= BOOT_SECONDS
+
+    def running(self, instance: Instance) -> bool:
+        """Whether it has processes, or is about to."""
+        self._settle(instance, self.clock.now())
+        return instance.launched is not None
+
+    def add(self, title: str | None) -> int:
+        """Create an emulator at the lowest free index (captured: holes are reused) and return the index."""
+        index = self._free_index()
+        self._make(index, title)
+        self.save()
+        return index
+
+    def copy(self, source: Instance, title: str | None, seconds: float) -> int:
+        """Clone one: the config goes along, with a new identity and the new title. It is visible after ``seconds``."""
+        index = self._free_index()
+        values = dict(self.config(source.index) or {})
+        values.update(layout.identity(self.random))
+        values["statusSettings.playerName"] = title if title is not None else f"{self.title(source)}-{index}"
+        self._make(index, None, values)
+        self.instances[index].apps = set(source.apps)
+        self.instances[index].appears = self.clock.now() + seconds
+        self.save()
+        return index
+
+    def _free_index(self) -> int:
+        return next(index for index in range(10_000) if index not in self.instances)
+
+    def _make(self, index: int, title: str | None, values: dict[str, Any] | None = None) -> None:
+        self.instances[index] = Instance(index)
+        layout.make_disks(self.drive, self.spec, index)
+        if values is None:
+            values = layout.new_config(self.spec, self.random)
+            if title is not None:
+                values["statusSettings.playerName"] = title
+        self.write_config(index, values)
+
+    def remove(self, instance: Instance) -> None:
+        """Delete an emulator with its config and disks."""
+        del self.instances[instance.index]
+        self.config_path(instance.index).unlink(missing_ok=True)
+        self._configs.pop(instance.index, None)
+        layout.remove_disks(self.drive, self.spec, instance.index)
+        self.save()
+
+    def rename(self, instance: Instance, title: str) -> None:
+        """The title in list2 changes at once; a running one writes its old title back at exit (not measured: the careful guess)."""
+        self.edit(instance, {"statusSettings.playerName": title})
+
+    def edit(self, instance: Instance, keys: Mapping[str, Any]) -> None:
+        """Change keys in the file, as modify does: at once, also while it runs (LDPlayer 9 English), and a running one keeps them."""
+        values = self.config(instance.index)
+        self.write_config(instance.index, {**(values if values is not None else layout.new_config(self.spec, self.random)), **keys})
+        if instance.held is not None and "statusSettings.playerName" not in keys:
+            instance.held.update(keys)
+        self.save()
+
+    def launch(self, instance: Instance) -> bool:
+        """Start it; False when nothing happens because it lives already (a silent no-op of LDPlayer)."""
+        if self.running(instance):
+            return False
+        values = self.config(instance.index)
+        if values is None:
+            values = layout.new_config(self.spec, self.random)  # a garbled config is replaced by defaults at the start
+        first = {key: value for key, value in layout.started_config(self.spec).items() if key not in values}
+        instance.held = {**values, **first}
+        self.write_config(instance.index, instance.held)
+        instance.launched, instance.quitting = self.clock.now(), None
+        instance.hangs = self.title(instance) in self.quirks.start_hangs
+        instance.pid, instance.vm_pid = self._pid(), self._pid()
+        self.save()
+        return True
+
+    def quit(self, instance: Instance) -> None:
+        """Ask it to end; its processes vanish some seconds later."""
+        if instance.launched is not None and instance.quitting is None:
+            instance.quitting = self.clock.now()
+            self.save()
+
+    def _settle(self, instance: Instance, now: float) -> None:
+        if instance.quitting is not None and now - instance.quitting >= QUIT_SECONDS:
+            if instance.held is not None:
+                self.write_config(instance.index, instance.held)  # its whole config, from memory (LDPlayer 9.5.37)
+            self._down(instance)
+            self.save()
+
+    def _down(self, instance: Instance) -> None:
+        instance.launched = instance.quitting = instance.held = None
+        instance.pid = instance.vm_pid = -1
+        instance.hangs = False
+
+    def _pid(self) -> int:
+        self._next_pid += 4
+        return self._next_pid
+
+    def mutator(self, seconds: float) -> bool:
+        """A command that changes emulators begins; True when another one is still at work, which corrupts (parallel add, LDPlayer 9)."""
+        now = self.clock.now()
+        overlap = now < self._mutator_until
+        self.overlaps += overlap
+        self._mutator_until = max(self._mutator_until, now + seconds)
+        return overlap
+
+    # ---- programs -------------------------------------------------------------------------------------------------------------------
+    def run_program(self, path: str, arguments: Sequence[str], raw: str) -> Answer | None:
+        """Start a program by its full Windows path; None when there is none. ``raw``: the argument string as it was given."""
+        from . import ldconsole
+
+        program = self.programs.get(path.lower())
+        if program is None and self.spec.installed and path.lower() in layout.consoles(self.spec):
+            program = ldconsole.run
+        if program is None:
+            return None
+        with self.lock:
+            self.program_starts += 1
+            self.history.append((self.clock.now(), path.rsplit("\\", 1)[-1], tuple(arguments)))
+            return program(self, arguments, raw)
+
+    # ---- meddling: what people, crashes and power cuts do ---------------------------------------------------------------------------
+    def find(self, title: str) -> Instance:
+        """The emulator of a title; KeyError when there is none."""
+        for instance in self.visible():
+            if self.title(instance) == title:
+                return instance
+        raise KeyError(title)
+
+    def titles(self) -> list[str]:
+        """All titles, by index."""
+        with self.lock:
+            return [self.title(instance) for instance in self.visible()]
+
+    def truncate_config(self, title: str, size: int = 100) -> None:
+        """Cut a config, as a kill during exit does (LDPlayer 9: 4 KB became 1 KB)."""
+        with self.lock:
+            path = self.config_path(self.find(title).index)
+            path.write_bytes(path.read_bytes()[:size])
+
+    def power_cut(self) -> None:
+        """Everything that ran is gone; nothing was written back."""
+        with self.lock:
+            for instance in self.instances.values():
+                self._down(instance)
+            self.save()
+
+    def settle(self, seconds: float = 60.0) -> None:
+        """Let time pass until what was begun has ended. Only sensible with a clock that skips."""
+        self.clock.sleep(seconds)
+        with self.lock:
+            self.visible()

@@ -1,0 +1,84 @@
+"""Every static check in one verb: each prints its name and, when it fails, what it says. Exit code 1 if any failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+BUILD = ROOT / ".build"
+MODULES = ("emulators", "emulator", "emulator_info")
+
+
+def main() -> int:
+    """Run all checks."""
+    checks: dict[str, list[str]] = {
+        "ruff": [str(BIN / "ruff"), "check", "."],
+        "ruff format": [str(BIN / "ruff"), "format", "--check", "."],
+        "mypy src": [str(BIN / "mypy"), "src/ldfleet"],
+        "mypy collection": [str(BIN / "mypy"), "-p", "ansible_collections.ldfleet.ldplayer.plugins.plugin_utils"],
+        "generated files": [sys.executable, "tools/docs.py", "--check"],
+        "changelog": [str(BIN / "antsibull-changelog"), "lint"],
+    }
+    failed = [name for name, command in checks.items() if not _passes(name, command)]
+    failed += [name for name in ("ansible-doc",) if not _documented()]
+    failed += [name for name in ("ansible-lint",) if not _ansible_lint()]
+    failed += [name for name in ("powershell",) if not _powershell()]
+    print(f"lint: {'all checks passed' if not failed else 'failed: ' + ', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _passes(name: str, command: list[str], cwd: Path = ROOT) -> bool:
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(BUILD), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    print(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {name}", flush=True)
+    if done.returncode:
+        print(done.stdout + done.stderr)
+    return done.returncode == 0
+
+
+def _documented() -> bool:
+    """ansible-doc finds and renders each module."""
+    names = [f"ldfleet.ldplayer.{module}" for module in MODULES]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(BUILD)}
+    done = subprocess.run(
+        [str(BIN / "ansible-doc"), "--json", *names], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    found = json.loads(done.stdout or "{}")
+    missing = [name for name in names if "doc" not in found.get(name, {})]
+    print(f"{'FAILED' if missing or done.returncode else 'ok    '} ansible-doc", flush=True)
+    if missing or done.returncode:
+        print(", ".join(missing), done.stderr)
+    return not missing and done.returncode == 0
+
+
+def _ansible_lint() -> bool:
+    """On a copy outside the checkout, in the folder that a collection must lie in, with a home of its own; nothing is fetched."""
+    with tempfile.TemporaryDirectory(prefix="ldfleet-lint-") as folder:
+        copy = Path(folder) / "ansible_collections" / "ldfleet" / "ldplayer"
+        ignore = shutil.ignore_patterns(".*", "__pycache__", "src", "tests", "tools", "dist", "*.egg-info")
+        shutil.copytree(ROOT, copy, ignore=ignore)
+        shutil.copy(ROOT / ".ansible-lint", copy)
+        subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
+        return _passes("ansible-lint", [str(BIN / "ansible-lint"), "--offline", "--profile", "production", "--strict"], copy)
+
+
+def _powershell() -> bool:
+    """The real parser, where a PowerShell with --check is at hand."""
+    from ldfleet.sim.powershell import locate
+
+    found = locate("pwsh")
+    if isinstance(found, str):
+        print(f"skip   powershell ({found})")
+        return True
+    return _passes("powershell", [str(found), "--check", "plugins/module_utils/_agent.ps1"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
