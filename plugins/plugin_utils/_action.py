@@ -7,7 +7,6 @@ The only file that knows Ansible's action plugins; errors of the rooms below bec
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -107,9 +106,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             return outcome
 
     def _progress(self, host: str, batch: Round) -> None:
-        verbs = Counter(step.verb.value for step in batch.steps)
-        text = ", ".join(f"{verb} {times}" for verb, times in verbs.items()) or "wait"
-        _DISPLAY.display(f"{host}: {text}")
+        _DISPLAY.display(f"{host}: {report.progress(batch)}")
 
 
 def observe(session: Session, install_dir: str | None) -> Observation:

@@ -28,10 +28,11 @@ _Key = tuple[Verb, str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Round:
-    """One batch to carry: its operations, and the steps that it serves, for progress."""
+    """One batch to carry: its operations, and for progress the steps that it begins and the emulators that it waits for."""
 
     operations: tuple[Operation, ...]
     steps: tuple[Step, ...]
+    waits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def converge(desired: Desired, first: Observation, install_dir: str | None) -> G
         if todo.done or run.idle >= _IDLE_ROUNDS:
             break
         batch = lower.lower(todo, desired, seen, {key: proof for key, (proof, _since) in run.pending.items()})
-        reply = yield Round(batch.operations, tuple(batch.proofs))
+        reply = yield Round(batch.operations, tuple(batch.proofs), (*batch.waits, *(step.name for step in batch.pending)))
         seen = observed.observation(reply, install_dir)
         run.note(batch, reply)
         plan = make(desired, seen)

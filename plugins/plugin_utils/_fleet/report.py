@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .converge import Outcome
+from .converge import Outcome, Round
 from .errors import FleetError
 from .observed import Emulator, Observation, Run
 from .options import shown
@@ -42,6 +42,20 @@ def sentence(step: Step) -> str:
         head += f" from {step.source}"
     detail = ", ".join(_change(change, step.verb) for change in step.changes)
     return f"{head}: {detail}" if detail else f"{head}: {step.reason}"
+
+
+def progress(batch: Round) -> str:
+    """What one batch is about, in a line: ``create 4 (game-000 to spare-000), wait for game-002``."""
+    names: dict[str, list[str]] = {}
+    for step in batch.steps:
+        names.setdefault(step.verb.value, []).append(step.name)
+    if batch.waits:
+        names["wait for"] = list(batch.waits)
+    return ", ".join(f"{verb} {_span(listed)}" for verb, listed in names.items()) or "look"
+
+
+def _span(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} ({names[0]} to {names[-1]})"
 
 
 def _change(change: Change, verb: Verb) -> str:

@@ -93,8 +93,8 @@ class Authenticator:
         self._context: spnego.ContextProxy | None = None
         self._user: str | None = None
 
-    def judge(self, header: str | None, encrypted: bool) -> Verdict:
-        """Who sends a request with this Authorization header (None: there is none)."""
+    def judge(self, header: str | None, encrypted: bool, body: bool) -> Verdict:
+        """Who sends a request with this Authorization header (None: there is none). ``body``: whether it carries one."""
         plain_refused = not self._tls and not self._policy.allow_unencrypted
         if header is None:
             if self._user is not None and (encrypted or not plain_refused):
@@ -104,7 +104,10 @@ class Authenticator:
         if scheme.lower() == "basic" and self._policy.basic and not plain_refused:
             return self._basic(text)
         if scheme.lower() in ("negotiate", "ntlm") and self._policy.negotiate:
-            return self._negotiate(scheme, text)
+            verdict = self._negotiate(scheme, text)
+            # The message that ends a handshake may carry a request already: in clear, it is as unwelcome as any other.
+            in_clear = verdict.user is not None and body and not encrypted and plain_refused
+            return Verdict(headers=self._policy.offers()) if in_clear else verdict
         return Verdict(headers=self._policy.offers())
 
     def _basic(self, text: str) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,13 @@ class Plan:
     port: int = 0
     https: bool = False
     engine: str = "port"
-    spec: Spec = Spec()
+    spec: Spec = field(default_factory=Spec)
     speed: float = 1.0
     skip: bool = False
     powershell_start: float = 0.7
-    policy: Policy = Policy()
-    quotas: Quotas = Quotas()
+    policy: Policy = field(default_factory=Policy)
+    quotas: Quotas = field(default_factory=Quotas)
+    password: str = PASSWORD
     prefix: str = "sim-"
 
 
@@ -77,7 +78,7 @@ class Farm:
             if self.plan.engine == "wine":
                 lay_wine_programs(program, world)
             engine = RealPowerShell(program, self.plan.engine == "wine", world)
-        return SimHost(world, {USER: PASSWORD}, engine, self.plan.powershell_start)
+        return SimHost(world, {USER: self.plan.password}, engine, self.plan.powershell_start)
 
     def _engine(self) -> Path | None:
         if self.plan.engine == "port":
@@ -108,7 +109,7 @@ class Farm:
             "ansible_connection": "winrm",
             "ansible_host": LOOPBACK,
             "ansible_user": USER,
-            "ansible_password": PASSWORD,
+            "ansible_password": self.plan.password,
             "ansible_winrm_scheme": "https" if self.plan.https else "http",
             "ansible_winrm_transport": transport,
         }

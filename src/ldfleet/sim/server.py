@@ -38,8 +38,8 @@ class Endpoint:
     machine: Machine
     http_port: int | None = 0
     https_port: int | None = None
-    policy: Policy = Policy()
-    quotas: Quotas = Quotas()
+    policy: Policy = field(default_factory=Policy)
+    quotas: Quotas = field(default_factory=Quotas)
     wire: Wire = field(default_factory=Wire)
 
     def __post_init__(self) -> None:
@@ -200,7 +200,7 @@ class _Connection:
         encrypted = headers.get("Content-Type", "").startswith("multipart/encrypted")
         if headers.get("WSMANIDENTIFY", "").lower() == "unauthenticated":
             return self._send(200, soap.identified(False))
-        verdict = self._who.judge(headers.get("Authorization"), encrypted)
+        verdict = self._who.judge(headers.get("Authorization"), encrypted, bool(body))
         if verdict.user is None:
             if headers.get("Authorization") and verdict.headers == self._endpoint.policy.offers():
                 self._endpoint.wire.count(auth_failures=1)

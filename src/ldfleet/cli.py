@@ -1,0 +1,98 @@
+"""The command line: each verb is a few lines that call a room. Words and exit codes only; nothing is decided here."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import __version__
+from .demo import demo as run_demo
+from .sim.farm import Farm, NoEngine, Plan
+from .sim.layout import Spec
+
+app = typer.Typer(
+    name="ldfleet",
+    help="LDPlayer fleets as code: Android emulators on Windows hosts, kept in a declared state.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+_VERSIONS = {"9": "9.0.79.2", "14": "14.0.26.1"}
+
+
+def main() -> None:
+    """The entry point of the program ``ldfleet``."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ldfleet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    """Options before the verb."""
+
+
+@app.command()
+def sim(
+    hosts: Annotated[int, typer.Option(min=1, max=1000, help="How many hosts.")] = 3,
+    port: Annotated[int, typer.Option(min=0, max=65000, help="Port of the first host, one more for each further one; 0 takes free ones.")] = 15985,
+    https: Annotated[bool, typer.Option("--https", help="Listen with TLS and a self-signed certificate instead of HTTP.")] = False,
+    engine: Annotated[str, typer.Option(help="What runs the agent: port (Python), pwsh (PowerShell on Linux) or wine (PowerShell on the Windows API).")] = "port",
+    ldplayer: Annotated[str, typer.Option(help="LDPlayer's version: 9 or 14.")] = "9",
+    chinese: Annotated[bool, typer.Option("--chinese", help="A Chinese Windows (code page 936) with the Chinese LDPlayer.")] = False,
+    speed: Annotated[float, typer.Option(min=0.01, help="Simulated seconds a second.")] = 10.0,
+    powershell_start: Annotated[float, typer.Option(min=0, help="Seconds that each start of PowerShell takes.")] = 0.7,
+    state: Annotated[Path | None, typer.Option(help="Folder of the hosts' state, kept between runs. Without it, nothing is kept.")] = None,
+    inventory: Annotated[Path | None, typer.Option(help="Write the inventory to this file instead of standard output.")] = None,
+) -> None:
+    """Run simulated Windows hosts with LDPlayer on loopback until Ctrl-C, for any WinRM client."""
+    if engine not in ("port", "pwsh", "wine"):
+        raise typer.BadParameter(f"{engine!r} is no engine; port, pwsh or wine is wanted", param_hint="--engine")
+    if ldplayer not in _VERSIONS:
+        raise typer.BadParameter(f"{ldplayer!r} is not simulated; 9 or 14 is wanted", param_hint="--ldplayer")
+    version = _VERSIONS[ldplayer]
+    spec = Spec.chinese(version) if chinese else Spec(version=version, install_dir=f"C:\\LDPlayer\\LDPlayer{ldplayer}")
+    with ExitStack() as stack:
+        folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ldfleet-sim-")))
+        plan = Plan(hosts, port, https, engine, spec, speed, powershell_start=powershell_start)
+        try:
+            farm = stack.enter_context(Farm(plan, folder))
+        except (NoEngine, OSError) as error:
+            typer.echo(f"ldfleet sim: {error}", err=True)
+            raise typer.Exit(1) from error
+        text = farm.inventory_text()
+        if inventory is None:
+            typer.echo(text)
+        else:
+            inventory.write_text(text, encoding="utf-8")
+            typer.echo(f"{hosts} simulated hosts; inventory in {inventory}")
+        typer.echo("running until Ctrl-C", err=True)
+        _wait()
+
+
+def _wait() -> None:
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(3600):
+        pass
+
+
+@app.command()
+def demo() -> None:
+    """Plan, converge, meddle, heal and prove, on three simulated hosts."""
+    sys.exit(run_demo(typer.echo))

@@ -1,0 +1,25 @@
+"""Writes each host's result of the last task as JSON into a folder, so that tests read results and not screens."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):
+    """One file a host."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "ldfleet_tree"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def _keep(self, result: Any, **_more: Any) -> None:
+        path = Path(os.environ["LDFLEET_TEST_RESULTS"]) / f"{result._host.get_name()}.json"
+        path.write_text(json.dumps(result._result, default=str), encoding="utf-8")
+
+    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = _keep

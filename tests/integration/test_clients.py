@@ -1,0 +1,155 @@
+"""Unmodified clients speak to the simulated host: pywinrm, pypsrp's WSMan shell and ansible's own winrm plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rig
+import winrm
+from ldfleet.sim.farm import PASSWORD, USER, Farm
+from ldfleet.sim.server import Policy, Quotas
+from ldfleet.sim.wire import WireFault
+from pypsrp.client import Client
+from pypsrp.exceptions import AuthenticationError, WSManFaultError
+from pypsrp.shell import Process as PsrpProcess
+from pypsrp.shell import WinRS
+from pypsrp.wsman import WSMan
+from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    with rig.farm(tmp_path_factory.mktemp("http")) as farm:
+        yield farm
+
+
+@pytest.fixture(scope="module")
+def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    with rig.farm(tmp_path_factory.mktemp("https"), https=True) as farm:
+        yield farm
+
+
+def _session(farm: Farm, transport: str, password: str = PASSWORD, **more: str) -> winrm.Session:
+    scheme, endpoint = ("https", farm.endpoints[0].https_port) if farm.plan.https else ("http", farm.endpoints[0].http_port)
+    if farm.plan.https:
+        more.setdefault("ca_trust_path", str(farm.server.certificate))
+    return winrm.Session(f"{scheme}://127.0.0.1:{endpoint}/wsman", auth=(USER, password), transport=transport, **more)
+
+
+@pytest.mark.parametrize(("transport", "encryption", "requests"), [("basic", "auto", 5), ("ntlm", "auto", 8), ("ntlm", "never", 7)])
+def test_pywinrm_over_http(http: Farm, transport: str, encryption: str, requests: int) -> None:
+    http.endpoints[0].wire.reset()
+    said = _session(http, transport, message_encryption=encryption).run_cmd("hostname")
+    assert (said.status_code, said.std_out, said.std_err) == (0, b"SIM-01\r\n", b"")
+    assert http.endpoints[0].wire.counters.requests == requests
+
+
+@pytest.mark.parametrize("transport", ["ssl", "ntlm"])
+def test_pywinrm_over_https_with_a_certificate_that_it_checks(https: Farm, transport: str) -> None:
+    assert _session(https, transport).run_cmd("whoami").std_out == b"sim-01\\administrator\r\n"
+
+
+def test_an_unknown_certificate_is_refused_by_the_client(https: Farm) -> None:
+    with pytest.raises(Exception, match="certificate verify failed"):
+        _session(https, "ntlm", ca_trust_path="legacy_requests").run_cmd("hostname")
+
+
+@pytest.mark.parametrize("transport", ["basic", "ntlm"])
+def test_a_wrong_password_is_refused(http: Farm, transport: str) -> None:
+    before = http.endpoints[0].wire.counters.auth_failures
+    with pytest.raises(InvalidCredentialsError):
+        _session(http, transport, "wrong").run_cmd("hostname")
+    assert http.endpoints[0].wire.counters.auth_failures > before
+
+
+def _pypsrp(farm: Farm, auth: str, **more: object) -> WSMan:
+    port = farm.endpoints[0].https_port if farm.plan.https else farm.endpoints[0].http_port
+    options = {"ssl": farm.plan.https, "port": port, "username": USER, "password": PASSWORD, "auth": auth, **more}
+    if farm.plan.https:
+        options["cert_validation"] = str(farm.server.certificate)
+    return WSMan("127.0.0.1", **options)
+
+
+@pytest.mark.parametrize("auth", ["basic", "ntlm", "negotiate"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_pypsrp_shell(http: Farm, https: Farm, auth: str, tls: bool) -> None:
+    encryption = {} if tls else {"encryption": "never" if auth == "basic" else "always"}
+    wsman = _pypsrp(https if tls else http, auth, **encryption)
+    with wsman, WinRS(wsman) as shell:
+        process = PsrpProcess(shell, "ldconsole", ["list2"])
+        process.invoke()
+        assert (process.rc, process.stdout) == (0, b"0,LDPlayer,0,0,0,-1,-1,1600,900,240\r\n")
+
+
+def test_pypsrp_wrong_password(http: Farm) -> None:
+    wsman = _pypsrp(http, "negotiate", password="wrong")
+    with pytest.raises(AuthenticationError), wsman, WinRS(wsman):
+        pass
+
+
+def test_pypsrp_client(http: Farm) -> None:
+    client = Client("127.0.0.1", ssl=False, port=http.endpoints[0].http_port, username=USER, password=PASSWORD, auth="ntlm")
+    with client:
+        out, err, code = client.execute_cmd(r"reg query HKCU\SOFTWARE\XuanZhi\LDPlayer9 /v InstallDir")
+    assert r"InstallDir    REG_SZ    C:\LDPlayer\LDPlayer9" in out
+    assert (err, code) == ("", 0)
+
+
+def test_two_hosts_take_the_same_user_with_different_passwords(tmp_path: Path) -> None:
+    with rig.farm(tmp_path / "a", password="one") as one, rig.farm(tmp_path / "b", password="other") as other:
+        assert _session(one, "ntlm", "one").run_cmd("hostname").status_code == 0
+        assert _session(other, "ntlm", "other").run_cmd("hostname").status_code == 0
+        with pytest.raises(InvalidCredentialsError):
+            _session(one, "ntlm", "other").run_cmd("hostname")
+
+
+def test_windows_own_policy_refuses_basic_and_clear_text(tmp_path: Path) -> None:
+    with rig.farm(tmp_path, policy=Policy(basic=False, allow_unencrypted=False)) as farm:
+        assert _session(farm, "ntlm").run_cmd("hostname").status_code == 0
+        with pytest.raises(InvalidCredentialsError):
+            _session(farm, "basic").run_cmd("hostname")
+        with pytest.raises((InvalidCredentialsError, WinRMTransportError)):
+            _session(farm, "ntlm", message_encryption="never").run_cmd("hostname")
+
+
+def test_output_larger_than_an_envelope_comes_in_pieces(http: Farm) -> None:
+    text = "0123456789" * 20_000
+    (http.hosts[0].world.drive.local("C:\\") / "big.txt").write_text(text)
+    said = _session(http, "ntlm").run_cmd("type C:\\big.txt")
+    assert said.std_out.decode() == text
+
+
+def test_an_unknown_command_and_a_line_that_is_too_long(http: Farm) -> None:
+    session = _session(http, "basic")
+    assert b"is not recognized" in session.run_cmd("nonsense").std_err
+    assert session.run_cmd("echo " + "x" * 9000).std_err == b"The command line is too long.\r\n"
+
+
+def test_shells_beyond_the_quota_are_refused(tmp_path: Path) -> None:
+    with rig.farm(tmp_path, quotas=Quotas(shells_per_user=2)) as farm:
+        wsman = _pypsrp(farm, "basic", encryption="never")
+        with WinRS(wsman), WinRS(wsman), pytest.raises(WSManFaultError, match="2150859173|shells"), WinRS(wsman):
+            pass
+        assert farm.endpoints[0].shells.open_shells == 0
+
+
+@pytest.mark.parametrize("kind", ["drop", "lost_reply", "truncate", "status"])
+def test_faults_of_the_wire_reach_the_client(http: Farm, kind: str) -> None:
+    http.endpoints[0].wire.inject(WireFault("Command", kind))
+    with pytest.raises(Exception):  # noqa: B017, PT011 - each client library words a broken wire in its own exception
+        _session(http, "basic").run_cmd("hostname")
+    assert _session(http, "basic").run_cmd("hostname").status_code == 0
+
+
+def test_ansibles_raw_module(http: Farm, tmp_path: Path) -> None:
+    import subprocess
+
+    (tmp_path / "inventory.yml").write_text(http.inventory_text())
+    done = subprocess.run(
+        [str(rig.BIN / "ansible"), "-i", str(tmp_path / "inventory.yml"), "all", "-m", "raw", "-a", r"& C:\LDPlayer\LDPlayer9\ldconsole.exe list"],
+        capture_output=True, text=True, check=False, env={"PATH": str(rig.BIN), "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert "LDPlayer" in done.stdout, done.stdout + done.stderr
+    assert "rc=0" in done.stdout

@@ -1,0 +1,148 @@
+"""What tests stand on: simulated hosts on loopback for real clients, and a shorter way into the same world for laws that need thousands of runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import converge, desired, observed, options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import ReplyLost
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
+from ldfleet.sim import engine_port
+from ldfleet.sim.clock import Clock
+from ldfleet.sim.farm import Farm, Plan
+from ldfleet.sim.layout import Spec
+from ldfleet.sim.world import World
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+SLICE_MS = 30_000
+
+
+@contextmanager
+def farm(folder: Path, **plan: Any) -> Iterator[Farm]:
+    """Simulated hosts whose PowerShell starts at once and whose waiting takes no time, unless the plan says otherwise."""
+    with Farm(Plan(**{"skip": True, "powershell_start": 0.0, **plan}), folder) as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Play:
+    """What `ansible` did: exit code, all output, and for each host the result of the module."""
+
+    code: int
+    output: str
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def one(self) -> dict[str, Any]:
+        """The result of the only host."""
+        (result,) = self.results.values()
+        return result
+
+
+def ansible(
+    inventory: dict[str, Any], folder: Path, module: str, arguments: dict[str, Any], *options: str, binary: Path | None = None
+) -> Play:
+    """Run one module of ours on every host of an inventory with the real `ansible-playbook`, and return what it returned."""
+    play = {"hosts": "all", "gather_facts": False, "tasks": [{f"ldfleet.ldplayer.{module}": arguments, "register": "found"}]}
+    (folder / "play.json").write_text(yaml.safe_dump([play], allow_unicode=True), encoding="utf-8")
+    (folder / "inventory.yml").write_text(yaml.safe_dump(inventory, allow_unicode=True), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        "ANSIBLE_CALLBACKS_ENABLED": "ldfleet_tree",
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callbacks"),
+        "LDFLEET_TEST_RESULTS": str(folder / "results"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    (folder / "results").mkdir(exist_ok=True)
+    for old in (folder / "results").iterdir():
+        old.unlink()
+    done = subprocess.run(
+        [str(binary or BIN / "ansible-playbook"), "-i", str(folder / "inventory.yml"), str(folder / "play.json"), *options],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=170, check=False,
+    )  # fmt: skip
+    results = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in (folder / "results").iterdir()}
+    return Play(done.returncode, done.stdout + done.stderr, results)
+
+
+@dataclass
+class Direct:
+    """A session's transport straight into the port: the whole product but Ansible and the wire. ``losses``: which runs lose their answer."""
+
+    world: World
+    losses: set[int] = field(default_factory=set)
+    cuts: set[int] = field(default_factory=set)
+    runs: int = 0
+
+    def run(self, script: str, payload: bytes) -> str:
+        self.runs += 1
+        if self.runs in self.cuts:
+            raise ControllerDied
+        text, _replayed = engine_port.answer(self.world, payload.decode("ascii"))
+        if self.runs in self.losses:
+            raise ConnectionResetError("the answer was lost")
+        return text
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
+class ControllerDied(Exception):
+    """The controller is gone at this point: nothing catches this."""
+
+
+def world(folder: Path, spec: Spec | None = None, seed: int = 1) -> World:
+    """A host that needs no listener."""
+    return World(folder, "WS-01", spec or Spec(), Clock(skip=True), seed=seed)
+
+
+def session(direct: Direct) -> Session:
+    """A session over it, without pauses."""
+    return Session(direct, "# agent", "ws-01", sleep=lambda _seconds: None, clock=lambda: 0.0, jitter=lambda: 0.0)
+
+
+def wanted(entries: Sequence[dict[str, Any]], **more: Any) -> desired.Desired:
+    """Desired, from entries as a user writes them."""
+    return desired.build(entries, **more)
+
+
+def check(direct: Direct, goal: desired.Desired) -> Outcome:
+    """What check mode does."""
+    return converge.check(goal, _observe(session(direct)))
+
+
+def apply(direct: Direct, goal: desired.Desired, slice_ms: int = SLICE_MS) -> Outcome:
+    """What a real run does (see _action.py; only Ansible is left out)."""
+    link = session(direct)
+    work = converge.converge(goal, _observe(link), None)
+    try:
+        batch = next(work)
+        while True:
+            try:
+                reply = link.act(batch.operations, slice_ms)
+            except ReplyLost:
+                reply = link.ask(observed.look(None), slice_ms)
+            batch = work.send(reply)
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
+
+
+def _observe(link: Session) -> observed.Observation:
+    return observed.observation(link.ask(observed.look(None), SLICE_MS), None)
+
+
+__all__ = ["BIN", "ROOT", "ControllerDied", "Direct", "Play", "ansible", "apply", "check", "farm", "options", "session", "wanted", "world"]
