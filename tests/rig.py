@@ -80,19 +80,24 @@ def ansible(
 
 @dataclass
 class Direct:
-    """A session's transport straight into the port: the whole product but Ansible and the wire. ``losses``: which runs lose their answer."""
+    """A session's transport straight into the port: the whole product but Ansible and the wire.
+
+    ``cuts``: what goes wrong at which run: the controller dies ``before`` the batch runs or ``after``, or the answer is ``lost``.
+    """
 
     world: World
-    losses: set[int] = field(default_factory=set)
-    cuts: set[int] = field(default_factory=set)
+    cuts: dict[int, str] = field(default_factory=dict)
     runs: int = 0
 
     def run(self, script: str, payload: bytes) -> str:
         self.runs += 1
-        if self.runs in self.cuts:
+        cut = self.cuts.get(self.runs)
+        if cut == "before":
             raise ControllerDied
         text, _replayed = engine_port.answer(self.world, payload.decode("ascii"))
-        if self.runs in self.losses:
+        if cut == "after":
+            raise ControllerDied
+        if cut == "lost":
             raise ConnectionResetError("the answer was lost")
         return text
 

@@ -132,10 +132,10 @@ class _Run:
         self.obstacle = _evidence(list(reply.results.values()))
 
     def _announced(self) -> set[tuple[Verb, str]]:
-        created = {step.name for step in self.first.steps if step.verb in (Verb.CREATE, Verb.CLONE)}
-        return {(step.verb, step.name) for step in self.first.steps} | {
-            (verb, name) for name in created for verb in (Verb.ADOPT, Verb.CONFIGURE)
-        }
+        """Verb and name of the first plan's steps, with what follows from them: what is new is configured, what was stopped for a change is
+        written down as back."""
+        follows = {Verb.CREATE: (Verb.ADOPT, Verb.CONFIGURE), Verb.CLONE: (Verb.ADOPT, Verb.CONFIGURE), Verb.START: (Verb.RECORD,)}
+        return {(verb, step.name) for step in self.first.steps for verb in (step.verb, *follows.get(step.verb, ()))}
 
     def judge(self, plan: Plan, seen: Observation) -> None:
         """Give up the emulators whose steps were carried out and are still in the plan, or that are waited for too long."""

@@ -86,6 +86,7 @@ class World:
         self._next_pid = 4000
         self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
         self._mutator_until = 0.0
+        self._config_folder = self.drive.local(f"{spec.install_dir}\\vms\\config")
         layout.fill_registry(self.registry, spec)
         if (folder / "world.json").exists():
             self._load()
@@ -99,7 +100,7 @@ class World:
     # ---- files ----------------------------------------------------------------------------------------------------------------------
     def config_path(self, index: int) -> Path:
         """Where leidianN.config lies, there or not."""
-        return self.drive.local(f"{self.spec.install_dir}\\vms\\config\\leidian{index}.config")
+        return self._config_folder / f"leidian{index}.config"
 
     def config(self, index: int) -> dict[str, Any] | None:
         """The config as LDPlayer would read it now; None when it is garbled; empty when it is missing."""

@@ -1,0 +1,149 @@
+"""One host on each engine: the Python port, PowerShell on Linux, PowerShell on the Windows API. The tests' own encoder shares nothing with the product."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ldfleet.sim import powershell
+from ldfleet.sim.farm import Farm, Plan
+from ldfleet.sim.host import SimHost
+from ldfleet.sim.layout import Spec
+from ldfleet.sim.process import CommandLine
+from ldfleet.sim.world import Answer
+
+ROOT = Path(__file__).parents[2]
+PROTOCOL = ROOT / "docs" / "protocol.md"
+AGENT = ROOT / "plugins" / "module_utils" / "_agent.ps1"
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Asker:
+    """Sends batches to one host and decodes what comes back."""
+
+    host: SimHost
+    engine: str
+    home: str
+    noise: list[str] = field(default_factory=list)
+
+    def program(self, name: str, act: Callable[[list[str]], Answer]) -> str:
+        """A program in the world that does what the test says; returns its path."""
+        return f"{self.home}\\{name}.exe"
+
+    def __call__(self, *ops: Json, id: str | None = None, raw: Json | None = None, pack: bool = False, **batch: Any) -> Json:
+        """One batch; the reply as it came."""
+        sent = {"protocol": 1, "id": id or secrets.token_hex(16), "slice_ms": 30_000, "lock_ms": 20_000, "once": False, "ops": list(ops), **batch}
+        sent.update(raw or {})
+        text = json.dumps(sent)
+        request: Json = {"agent": AGENT.read_text(encoding="ascii")}
+        if pack:
+            request["packed"] = base64.b64encode(gzip.compress(text.encode())).decode()
+        else:
+            request["batch"] = sent
+        process = self.host.spawn(CommandLine(_command(), "Administrator"))
+        process.feed(json.dumps(request).encode("ascii") + b"\n", True)
+        output = process.read(120)
+        out = output.stdout.decode("ascii")
+        self.noise.append(output.stderr.decode("utf-8", "replace"))
+        wanted = str(sent["id"]) if len(str(sent["id"])) == 32 else ""
+        begin, end = f"#ldfleet-begin {wanted}#", f"#ldfleet-end {wanted}#"
+        assert begin in out and end in out, out + self.noise[-1]
+        body = out.split(begin)[1].split(end)[0]
+        reply: Json = json.loads(body if body.startswith("{") else gzip.decompress(base64.b64decode(body)))
+        return reply
+
+    def one(self, op: Json, **batch: Any) -> Json:
+        """One operation; its result without what must differ from run to run."""
+        (result,) = self({"id": "it", **op}, **batch)["results"]
+        return result
+
+    def local(self, windows: str) -> Path:
+        """The file behind a Windows path."""
+        return self.host.world.drive.local(windows)
+
+
+def _command() -> str:
+    """The documented bootstrap, as a client sends it."""
+    lines = PROTOCOL.read_text(encoding="utf-8").split("#ldfleet-bootstrap 1")[1].split("\n\n")[0].splitlines()
+    script = "\n".join(["#ldfleet-bootstrap 1", *(line.strip() for line in lines if line.strip())])
+    return "PowerShell -NoProfile -NonInteractive -EncodedCommand " + base64.b64encode(script.encode("utf-16-le")).decode()
+
+
+def b64(data: bytes) -> str:
+    """Bytes as they stand in a batch."""
+    return base64.b64encode(data).decode()
+
+
+def unb64(text: str) -> bytes:
+    """And back."""
+    return base64.b64decode(text)
+
+
+def _print_arguments(_world: Any, arguments: Any, _raw: str) -> Answer:
+    return Answer(0, "\n".join(f"[{argument}]" for argument in arguments).encode())
+
+
+def _say(_world: Any, arguments: Any, _raw: str) -> Answer:
+    """exit CODE, or big SIZE, or hang, or wait SECONDS, or err TEXT."""
+    word, *rest = arguments or [""]
+    if word == "exit":
+        return Answer(int(rest[0]), b"said")
+    if word == "big":
+        return Answer(0, b"x" * int(rest[0]), b"y" * int(rest[0]))
+    if word == "hang":
+        return Answer(0, seconds=None)
+    if word == "wait":
+        return Answer(0, b"waited", seconds=float(rest[0]))
+    return Answer(0, bytes.fromhex(rest[0]) if rest else b"", b"error text")
+
+
+def _counter() -> Callable[..., Answer]:
+    times = {"count": 0}
+
+    def act(_world: Any, _arguments: Any, _raw: str) -> Answer:
+        times["count"] += 1
+        return Answer(0, f"try {times['count']}\r\n".encode())
+
+    return act
+
+
+def locale_ready() -> bool:
+    """Whether glibc has the locale that makes Wine a Chinese Windows."""
+    done = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False) if shutil.which("locale") else None
+    return done is not None and "zh_cn.utf" in done.stdout.lower()
+
+
+@pytest.fixture(scope="module", params=["port", "pwsh", pytest.param("wine", marks=pytest.mark.xdist_group("wine"))])
+def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
+    yield from asker(request.param, tmp_path_factory.mktemp("parity"), Spec())
+
+
+def asker(engine: str, folder: Path, spec: Spec) -> Iterator[Asker]:
+    """A host on an engine, with a few programs that tests need; skipped with the reason where the engine is missing."""
+    if engine != "port":
+        found = powershell.locate(engine)
+        if isinstance(found, str):
+            pytest.skip(found)
+        if spec.acp == 936 and engine == "wine" and not locale_ready():
+            pytest.skip("the locale zh_CN.UTF-8 is missing (localedef -i zh_CN -f UTF-8 zh_CN.UTF-8)")
+    plan = Plan(engine=engine, spec=spec, skip=engine == "port", powershell_start=0.0)
+    farm = Farm(plan, folder)
+    host = farm.hosts[0]
+    home = host.world.spec.install_dir
+    programs = {"args.exe": _print_arguments, "say.exe": _say, "counter.exe": _counter()}
+    host.install({f"{home}\\{name}": act for name, act in programs.items()})
+    try:
+        yield Asker(host, engine, home)
+    finally:
+        farm.close()
