@@ -49,9 +49,13 @@ def _options(
 @app.command()
 def sim(
     hosts: Annotated[int, typer.Option(min=1, max=1000, help="How many hosts.")] = 3,
-    port: Annotated[int, typer.Option(min=0, max=65000, help="Port of the first host, one more for each further one; 0 takes free ones.")] = 15985,
+    port: Annotated[
+        int, typer.Option(min=0, max=65000, help="Port of the first host, one more for each further one; 0 takes free ones.")
+    ] = 15985,
     https: Annotated[bool, typer.Option("--https", help="Listen with TLS and a self-signed certificate instead of HTTP.")] = False,
-    engine: Annotated[str, typer.Option(help="What runs the agent: port (Python), pwsh (PowerShell on Linux) or wine (PowerShell on the Windows API).")] = "port",
+    engine: Annotated[
+        str, typer.Option(help="What runs the agent: port (Python), pwsh (PowerShell on Linux) or wine (PowerShell on the Windows API).")
+    ] = "port",
     ldplayer: Annotated[str, typer.Option(help="LDPlayer's version: 9 or 14.")] = "9",
     chinese: Annotated[bool, typer.Option("--chinese", help="A Chinese Windows (code page 936) with the Chinese LDPlayer.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, help="Simulated seconds a second.")] = 10.0,

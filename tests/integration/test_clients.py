@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import rig
 import winrm
-from ldfleet.sim.farm import PASSWORD, USER, Farm
-from ldfleet.sim.server import Policy, Quotas
-from ldfleet.sim.wire import WireFault
 from pypsrp.client import Client
 from pypsrp.exceptions import AuthenticationError, WSManFaultError
 from pypsrp.shell import Process as PsrpProcess
 from pypsrp.shell import WinRS
 from pypsrp.wsman import WSMan
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
+
+import rig
+from ldfleet.sim.farm import PASSWORD, USER, Farm
+from ldfleet.sim.server import Policy, Quotas
+from ldfleet.sim.wire import WireFault
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_an_unknown_command_and_a_line_that_is_too_long(http: Farm) -> None:
 def test_shells_beyond_the_quota_are_refused(tmp_path: Path) -> None:
     with rig.farm(tmp_path, quotas=Quotas(shells_per_user=2)) as farm:
         wsman = _pypsrp(farm, "basic", encryption="never")
-        with WinRS(wsman), WinRS(wsman), pytest.raises(WSManFaultError, match="2150859173|shells"), WinRS(wsman):
+        with WinRS(wsman), WinRS(wsman), pytest.raises(WSManFaultError, match=r"2150859173|shells"), WinRS(wsman):
             pass
         assert farm.endpoints[0].shells.open_shells == 0
 

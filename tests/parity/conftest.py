@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ldfleet.sim import powershell
 from ldfleet.sim.farm import Farm, Plan
 from ldfleet.sim.host import SimHost
@@ -37,13 +38,21 @@ class Asker:
     home: str
     noise: list[str] = field(default_factory=list)
 
-    def program(self, name: str, act: Callable[[list[str]], Answer]) -> str:
-        """A program in the world that does what the test says; returns its path."""
+    def program(self, name: str) -> str:
+        """The path of one of the programs that were installed for tests: args, say, counter."""
         return f"{self.home}\\{name}.exe"
 
     def __call__(self, *ops: Json, id: str | None = None, raw: Json | None = None, pack: bool = False, **batch: Any) -> Json:
         """One batch; the reply as it came."""
-        sent = {"protocol": 1, "id": id or secrets.token_hex(16), "slice_ms": 30_000, "lock_ms": 20_000, "once": False, "ops": list(ops), **batch}
+        sent = {
+            "protocol": 1,
+            "id": id or secrets.token_hex(16),
+            "slice_ms": 30_000,
+            "lock_ms": 20_000,
+            "once": False,
+            "ops": list(ops),
+            **batch,
+        }
         sent.update(raw or {})
         text = json.dumps(sent)
         request: Json = {"agent": AGENT.read_text(encoding="ascii")}
@@ -58,7 +67,8 @@ class Asker:
         self.noise.append(output.stderr.decode("utf-8", "replace"))
         wanted = str(sent["id"]) if len(str(sent["id"])) == 32 else ""
         begin, end = f"#ldfleet-begin {wanted}#", f"#ldfleet-end {wanted}#"
-        assert begin in out and end in out, out + self.noise[-1]
+        assert begin in out, out + self.noise[-1]
+        assert end in out, out + self.noise[-1]
         body = out.split(begin)[1].split(end)[0]
         reply: Json = json.loads(body if body.startswith("{") else gzip.decompress(base64.b64decode(body)))
         return reply
@@ -138,12 +148,9 @@ def asker(engine: str, folder: Path, spec: Spec) -> Iterator[Asker]:
         if spec.acp == 936 and engine == "wine" and not locale_ready():
             pytest.skip("the locale zh_CN.UTF-8 is missing (localedef -i zh_CN -f UTF-8 zh_CN.UTF-8)")
     plan = Plan(engine=engine, spec=spec, skip=engine == "port", powershell_start=0.0)
-    farm = Farm(plan, folder)
-    host = farm.hosts[0]
-    home = host.world.spec.install_dir
-    programs = {"args.exe": _print_arguments, "say.exe": _say, "counter.exe": _counter()}
-    host.install({f"{home}\\{name}": act for name, act in programs.items()})
-    try:
+    with Farm(plan, folder) as farm:
+        host = farm.hosts[0]
+        home = host.world.spec.install_dir
+        programs = {"args.exe": _print_arguments, "say.exe": _say, "counter.exe": _counter()}
+        host.install({f"{home}\\{name}": act for name, act in programs.items()})
         yield Asker(host, engine, home)
-    finally:
-        farm.close()

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.desired import Desired
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 from ldfleet.sim.layout import Spec
 from ldfleet.sim.world import World
 
@@ -40,10 +41,16 @@ SETTINGS = st.fixed_dictionaries(
 STATES = st.sampled_from(["running", "stopped", "present", "absent"])
 ENTRY = st.builds(lambda name, state, more: {"name": name, "state": state, **more}, st.sampled_from(TITLES), STATES, SETTINGS)
 EXISTING = st.lists(
-    st.tuples(st.sampled_from(TITLES), st.booleans(), st.sampled_from(["stopped", "running"]), SETTINGS), max_size=5, unique_by=lambda item: item[0]
+    st.tuples(st.sampled_from(TITLES), st.booleans(), st.sampled_from(["stopped", "running"]), SETTINGS),
+    max_size=5,
+    unique_by=lambda item: item[0],
 )
 WISHES = st.fixed_dictionaries(
-    {"entries": st.lists(ENTRY, max_size=5, unique_by=lambda entry: entry["name"]), "purge": st.booleans(), "max_destroy": st.integers(0, 4)}
+    {
+        "entries": st.lists(ENTRY, max_size=5, unique_by=lambda entry: entry["name"]),
+        "purge": st.booleans(),
+        "max_destroy": st.integers(0, 4),
+    }
 )
 SPECS = st.sampled_from([Spec(), Spec(version="14.0.26.1", install_dir="C:\\LDPlayer\\LDPlayer14")])
 
@@ -58,7 +65,10 @@ def host(existing: list[tuple[str, bool, str, dict[str, Any]]], spec: Spec) -> I
             if not owned:
                 world.add(title)
                 world.clock.sleep(1)
-                world.edit(world.find(title), {"person.key": f"only {title}'s", **({"basicSettings.fps": values["fps"]} if "fps" in values else {})})
+                world.edit(
+                    world.find(title),
+                    {"person.key": f"only {title}'s", **({"basicSettings.fps": values["fps"]} if "fps" in values else {})},
+                )
         made = [{"name": title, **values} for title, owned, _, values in existing if owned]
         assert not rig.apply(direct, rig.wanted(made)).failures
         for title, _, state, _ in existing:
@@ -166,7 +176,11 @@ def test_a_cut_at_any_round_trip_and_a_rerun_give_the_same_world(existing: Any, 
         assert not rig.apply(direct, goal).failures
         direct.world.settle()
         assert _shape(direct.world) == expected
-        adds = [words for _, _, words in direct.world.history if words[0] == "add" and words[2] in {entry["name"] for entry in wishes["entries"]}]
+        adds = [
+            words
+            for _, _, words in direct.world.history
+            if words[0] == "add" and words[2] in {entry["name"] for entry in wishes["entries"]}
+        ]
         created = {entry["name"] for entry in wishes["entries"] if entry["state"] != "absent"} - {item[0] for item in existing}
         assert len(adds) <= len(created) + len([item for item in existing if item[1]])
 

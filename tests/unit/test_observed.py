@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import build
 import pytest
 import yaml
+
+import build
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import observed
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import Host, NotInstalled, Unreadable
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.observed import Run

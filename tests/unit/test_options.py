@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils import _action
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, options
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import BadOptions

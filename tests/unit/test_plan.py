@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import build
 import pytest
 import yaml
+
+import build
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, plan, report
 
 CASES = yaml.safe_load((Path(__file__).parent.parent / "cases/plan/invented-cases.yml").read_text(encoding="utf-8"))

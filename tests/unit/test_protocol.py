@@ -7,10 +7,11 @@ import gzip
 import json
 
 import pytest
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host import batch, operations
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import BadReply, Batch, NoReply
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host import batch, operations
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import BadReply, Batch, NoReply
 
 ID = "0123456789abcdef" * 2
 HOST = {"name": "WS", "time_ms": 1, "acp": 936, "oemcp": 936, "powershell": "5.1", "programdata": "C:\\ProgramData"}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
+
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, Host, Ours, ReplyLost, Unreachable
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 

@@ -15,6 +15,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,18 @@ class RealPowerShell:
         self.program = program
         self.wine = wine
         self.forwarder = Forwarder(world)
-        if not wine:
-            _lay_forwarders(world, self.forwarder.address)
+        self.lay(world, layout.consoles(world.spec))
+
+    def lay(self, world: World, programs: Iterable[str]) -> None:
+        """Put the forwarder in the place of programs, by their Windows paths: under Wine a Windows program, on Linux a small script."""
+        for path in programs:
+            target = world.drive.local(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if self.wine:
+                shutil.copyfile(self.program.parent / "forward.exe", target)
+            else:
+                target.write_text(_FORWARD.format(address=self.forwarder.address, own=path), encoding="utf-8")
+                target.chmod(target.stat().st_mode | stat.S_IXUSR)
 
     def close(self) -> None:
         """End the forwarder."""
@@ -71,12 +82,8 @@ def wine_drive(program: Path) -> Path:
     return Path(done.stdout.strip().splitlines()[-1])
 
 
-def lay_wine_programs(program: Path, world: World) -> None:
-    """Put the forwarder in the place of LDPlayer's programs, and the world's registry into Wine's."""
-    for path in layout.consoles(world.spec):
-        target = world.drive.local(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(program.parent / "forward.exe", target)
+def lay_wine_registry(world: World) -> None:
+    """Put the world's registry into Wine's."""
     with tempfile.NamedTemporaryFile(
         "w", suffix=".reg", encoding="utf-16", dir=world.drive.local("C:\\"), delete=False, newline=""
     ) as file:
@@ -97,15 +104,7 @@ def lay_wine_programs(program: Path, world: World) -> None:
 _HIVES = {"HKCU": "HKEY_CURRENT_USER", "HKLM": "HKEY_LOCAL_MACHINE"}
 
 
-def _lay_forwarders(world: World, address: str) -> None:
-    """On Linux a program of the drive is a small script that speaks forward.exe's protocol."""
-    for path in (*layout.consoles(world.spec), *world.programs):
-        target = world.drive.local(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_FORWARD.format(address=address, own=path), encoding="utf-8")
-        target.chmod(target.stat().st_mode | stat.S_IXUSR)
-
-
+#: On Linux a program of the drive is a small script that speaks forward.exe's protocol.
 _FORWARD = """#!/usr/bin/env -S python3 -IS
 import socket, struct, sys
 host, port = {address!r}.split(":")

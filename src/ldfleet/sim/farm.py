@@ -12,7 +12,7 @@ from . import powershell
 from .auth import Policy
 from .clock import Clock
 from .drive import Drive
-from .engine_powershell import RealPowerShell, lay_wine_programs, wine_drive
+from .engine_powershell import RealPowerShell, lay_wine_registry, wine_drive
 from .host import SimHost
 from .layout import Spec
 from .server import LOOPBACK, Endpoint, SimServer
@@ -76,7 +76,7 @@ class Farm:
         engine = None
         if program is not None:
             if self.plan.engine == "wine":
-                lay_wine_programs(program, world)
+                lay_wine_registry(world)
             engine = RealPowerShell(program, self.plan.engine == "wine", world)
         return SimHost(world, {USER: self.plan.password}, engine, self.plan.powershell_start)
 
@@ -101,7 +101,7 @@ class Farm:
 
     def inventory(self, transport: str = "ntlm") -> dict[str, Any]:
         """An Ansible inventory with every host in the group ``ldplayer``."""
-        hosts = {
+        hosts: dict[str, dict[str, Any]] = {
             host.name.lower(): {"ansible_port": endpoint.https_port if self.plan.https else endpoint.http_port}
             for host, endpoint in zip(self.hosts, self.endpoints, strict=True)
         }

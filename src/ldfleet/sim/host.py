@@ -11,7 +11,7 @@ from . import commands, engine_port, powershell
 from .engine_powershell import RealPowerShell
 from .powershell import Script
 from .process import CommandLine, Output, Process
-from .world import Answer, World
+from .world import Answer, Program, World
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,14 @@ class SimHost:
         if script is None:
             return _Thread(lambda _data: self._plain(command), wants_input=False)
         return _Thread(lambda data: self._powershell(script, command, data), wants_input=script.bootstrap)
+
+    def install(self, programs: Mapping[str, Program]) -> None:
+        """Put further programs into the world, by their full Windows path."""
+        for path, program in programs.items():
+            self.world.programs[path.lower()] = program
+            self.world.drive.local(path).touch()
+        if self.engine is not None:
+            self.engine.lay(self.world, list(programs))
 
     def count(self, batches: int = 0, replays: int = 0, starts: int = 0) -> None:
         """Add to the counters."""

@@ -160,7 +160,7 @@ def started_config(spec: Spec) -> dict[str, Any]:
         "networkEnable": True,
         "networkSwitching": False,
         "networkStatic": False,
-        "networkAddress": "0.0.0.0",
+        "networkAddress": "0.0.0.0",  # noqa: S104 - a value that was seen in a config
         "networkDNS1": "8.8.8.8",
     }
     hotkeys = {"backKey": 27, "homeKey": 112, "appSwitchKey": 113, "menuKey": 114, "fullScreenKey": 122}

@@ -50,10 +50,15 @@ class Process(Protocol):
 
 
 class Machine(Protocol):
-    """A host that can run commands; ``name`` is its computer name, ``users`` its local accounts (name -> password)."""
+    """A host that can run commands."""
 
-    name: str
-    users: Mapping[str, str]
+    @property
+    def name(self) -> str:
+        """The computer name."""
+
+    @property
+    def users(self) -> Mapping[str, str]:
+        """Local accounts and their passwords."""
 
     def spawn(self, command: CommandLine) -> Process:
         """Start a command. A program that Windows cannot find is a process that ends with cmd.exe's message and exit code."""
