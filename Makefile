@@ -5,6 +5,7 @@ PY ?= python3
 BIN := .venv/bin
 LINK := .build/ansible_collections/ldfleet/ldplayer
 JOBS ?= 2
+CORES := 2.16.19 2.17.14 2.18.19
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -14,12 +15,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
 
-setup: .venv/.done $(LINK)/.done ## make .venv and link the collection into .build
+setup: .venv/.done .cache/cores/.done $(LINK)/.done ## make .venv and link the collection into .build
 
 .venv/.done: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PY) -m venv .venv
 	@echo "setting up .venv"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# The other releases of ansible-core that are supported and run on this Python: tests drive the collection with each.
+.cache/cores/.done: .venv/.done
+	@for core in $(CORES); do $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	  --target .cache/cores/$${core%.*} "ansible-core==$$core"; done
 	@touch $@
 
 # Each room is linked by itself: a link to the whole checkout would contain itself.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -49,11 +50,25 @@ class Play:
         return result
 
 
+#: Versions of ansible-core beside the one in .venv that the product supports and this Python runs; `make setup` lays them here.
+CORES = {folder.name: folder for folder in sorted((ROOT / ".cache" / "cores").glob("2.*"))}
+
+
 def ansible(
-    inventory: dict[str, Any], folder: Path, module: str, arguments: dict[str, Any], *options: str, binary: Path | None = None
+    inventory: dict[str, Any],
+    folder: Path,
+    module: str,
+    arguments: dict[str, Any] | str,
+    *options: str,
+    core: str | None = None,
+    task: dict[str, Any] | None = None,
 ) -> Play:
-    """Run one module of ours on every host of an inventory with the real `ansible-playbook`, and return what it returned."""
-    play = {"hosts": "all", "gather_facts": False, "tasks": [{f"ldfleet.ldplayer.{module}": arguments, "register": "found"}]}
+    """Run one module of ours on every host of an inventory with the real `ansible-playbook`, and return what it returned.
+
+    ``arguments``: a mapping, or a template that gives one for each host. ``core``: another ansible-core. ``task``: further keywords.
+    """
+    tasks = [{f"ldfleet.ldplayer.{module}": arguments, **(task or {})}]
+    play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
     (folder / "play.json").write_text(yaml.safe_dump([play], allow_unicode=True), encoding="utf-8")
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory, allow_unicode=True), encoding="utf-8")
     environment = {
@@ -67,15 +82,16 @@ def ansible(
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callbacks"),
         "LDFLEET_TEST_RESULTS": str(folder / "results"),
         "ANSIBLE_NOCOLOR": "1",
+        **({"PYTHONPATH": str(CORES[core])} if core is not None else {}),
     }
     (folder / "results").mkdir(exist_ok=True)
     for old in (folder / "results").iterdir():
         old.unlink()
     done = subprocess.run(
-        [str(binary or BIN / "ansible-playbook"), "-i", str(folder / "inventory.yml"), str(folder / "play.json"), *options],
+        [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "inventory.yml"), str(folder / "play.json"), *options],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
-    results = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in (folder / "results").iterdir()}
+    results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (folder / "results").iterdir()}
     return Play(done.returncode, done.stdout + done.stderr, results)
 
 

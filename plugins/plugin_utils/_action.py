@@ -18,7 +18,7 @@ from ansible.utils.display import Display
 from ._fleet import converge, desired, observed, options, report
 from ._fleet.converge import Outcome, Round
 from ._fleet.desired import Desired
-from ._fleet.errors import FleetError, ReplyLost, Unreachable, Yours
+from ._fleet.errors import BadOption, FleetError, ReplyLost, Unreachable, Yours
 from ._fleet.observed import Observation
 from ._host.session import AnsibleTransport, Session
 
@@ -27,6 +27,8 @@ _DISPLAY = Display()
 
 #: An observation is one list2 and three folders; no slice is needed, this only bounds it.
 _LOOK_MS = 60_000
+#: Seconds: an hour of silence is no progress.
+_LONGEST_SLICE = 3600
 
 
 @functools.cache
@@ -81,12 +83,12 @@ class FleetAction(ActionBase):  # type: ignore[misc]
 
     def reconcile(self, wanted: Desired, session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
         """Observe, plan, and unless this is check mode apply and prove. ``given``: install_dir, time_slice (seconds)."""
-        install_dir = given["install_dir"]
+        install_dir, slice_ms = given["install_dir"], _slice_ms(given["time_slice"])
         seen = observe(session, install_dir)
         if self._task.check_mode:
             outcome = converge.check(wanted, seen)
         else:
-            outcome = self._carried(wanted, seen, session, install_dir, int(given["time_slice"]) * 1000)
+            outcome = self._carried(wanted, seen, session, install_dir, slice_ms)
         return report.result(outcome, session.about, bool(self._task.diff))
 
     def _carried(self, wanted: Desired, seen: Observation, session: Session, install_dir: str | None, slice_ms: int) -> Outcome:
@@ -107,6 +109,12 @@ class FleetAction(ActionBase):  # type: ignore[misc]
 
     def _progress(self, host: str, batch: Round) -> None:
         _DISPLAY.display(f"{host}: {report.progress(batch)}")
+
+
+def _slice_ms(seconds: int) -> int:
+    if not 1 <= seconds <= _LONGEST_SLICE:
+        raise BadOption("time_slice", f"is {seconds}", f"1 to {_LONGEST_SLICE} is wanted")
+    return seconds * 1000
 
 
 def observe(session: Session, install_dir: str | None) -> Observation:

@@ -18,8 +18,16 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "ldfleet_tree"
     CALLBACK_NEEDS_ENABLED = True
 
-    def _keep(self, result: Any, **_more: Any) -> None:
-        path = Path(os.environ["LDFLEET_TEST_RESULTS"]) / f"{result._host.get_name()}.json"
-        path.write_text(json.dumps(result._result, default=str), encoding="utf-8")
+    def v2_runner_on_ok(self, result: Any) -> None:
+        _keep(result, {})
 
-    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = _keep
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        _keep(result, {"failed": True})
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        _keep(result, {"unreachable": True})
+
+
+def _keep(result: Any, status: dict[str, Any]) -> None:
+    path = Path(os.environ["LDFLEET_TEST_RESULTS"]) / f"{result._host.get_name()}.json"
+    path.write_text(json.dumps({**result._result, **status}, default=str), encoding="utf-8")

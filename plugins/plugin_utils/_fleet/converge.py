@@ -200,7 +200,16 @@ def _decided(proof: Result | None) -> bool:
 def _evidence(results: list[Result]) -> str:
     """What the first operation that went wrong said, in one line."""
     for result in results:
-        if result.problem is not None:
-            said = result.data("stdout").decode("utf-8", "replace").strip()
-            return f"{result.problem.code}: {result.problem.message}" + (f" (it printed {shown(said)})" if said else "")
+        if result.problem is None:
+            continue
+        said = result.data("stdout").decode("utf-8", "replace").strip()
+        if result.problem.code in ("Deadline", "SliceOver"):
+            return f"{result.problem.code}: after {int(result.values.get('ms', 0)) // 1000} s list2 still said {_row(said, result.id)}"
+        return f"{result.problem.code}: {result.problem.message}" + (f" (it printed {shown(said)})" if said else "")
     return "every command reported success"
+
+
+def _row(said: str, id: str) -> str:
+    """What list2 said of the emulator that an operation is about (its id begins with the index), or what it said last."""
+    rows = said.splitlines() or ["nothing"]
+    return shown(next((row for row in rows if row.split(",")[0] == id.split(".")[0]), rows[-1]))

@@ -199,7 +199,10 @@ class _Batch:
         return replace(record, protect=protect)
 
     def _sweep(self) -> list[Operation]:
-        """Records whose emulator is gone (removed by hand) would make a later namesake ours."""
+        """Records whose emulator is gone (removed by hand) would make a later namesake ours. One whose config is unreadable may still be
+        there under another title."""
+        if any(emulator.config is not None and emulator.config.problem for emulator in self.seen.emulators):
+            return []
         stale = [title for title in self.seen.stale if self.records.get(title) == self.seen.records.get(title)]
         return [self.forget(f"stale.{number}", title) for number, title in enumerate(sorted(stale))]
 

@@ -129,11 +129,13 @@ _SEVEN = re.compile(rb"(\d+),(.*), ?-?\d+, ?-?\d+, ?([012]), ?(-1|\d+), ?(-1|\d+
 
 def _rows(reply: Reply, configs: Mapping[int, ConfigFile]) -> list[_Row]:
     result = reply.results["list2"]
-    silent = result.problem is not None and result.problem.code in ("Deadline", "SliceOver") and not result.data("stdout").strip()
-    if not result.ok and not silent:
+    unmatched = result.problem is not None and result.problem.code in ("Deadline", "SliceOver")
+    if not result.ok and not unmatched:
         raise _failed(reply, result, "ldconsole list2")
+    if result.values.get("timed_out"):
+        raise Host(reply.host.name, "ldconsole list2 does not come to its end", "Nothing was touched. Is LDPlayer hanging on the host?")
     output = result.data("stdout")
-    if silent:
+    if not output.strip():
         if configs:
             raise Unreadable(
                 reply.host.name,

@@ -128,11 +128,11 @@ class Session:
                 lost: Exception = error
             except LOST as error:
                 lost = error
-            if _refused(lost) or pause is None or self.clock() - began > self.retries.patience:
+            if _certain(lost) or pause is None or self.clock() - began > self.retries.patience:
                 break
             self.sleep(pause * (0.5 + self.jitter()))
             self.transport.reset()
-        why = " ".join(str(lost).split()) or type(lost).__name__
+        why = _short(" ".join(str(lost).split()) or type(lost).__name__)
         if reached or isinstance(lost, NoReply):
             raise ReplyLost(self.about, f"the answer to a batch was lost: {why}", "Run again: what was done is seen, and not done twice")
         raise Unreachable(self.about, why, _advice(why))
@@ -156,10 +156,21 @@ class Session:
         raise Ours(self.about, f"the agent refused the batch ({code}: {message})", "This is a bug of ldfleet")
 
 
-def _refused(lost: Exception) -> bool:
-    """Whether trying again could only lock the account, or repeat a certain answer."""
+def _certain(lost: Exception) -> bool:
+    """Whether trying again could only lock the account, repeat a certain answer, or wait as long as the first time."""
     text = str(lost).lower()
-    return any(word in text for word in ("credentials", "401", "certificate", "authentication", "permission denied", "access is denied"))
+    return any(word in text for word in _CERTAIN)
+
+
+_CERTAIN = ("credentials", "401", "certificate", "authentication", "permission denied", "access is denied", "timed out")
+
+
+#: Characters of a library's message: ssh and requests repeat themselves at length.
+_LONGEST_WHY = 300
+
+
+def _short(why: str) -> str:
+    return why if len(why) <= _LONGEST_WHY else f"{why[:_LONGEST_WHY]}…"
 
 
 def _advice(why: str) -> str:

@@ -58,6 +58,11 @@ class Wire:
         with self._lock:
             self._faults.append(fault)
 
+    def heal(self) -> None:
+        """No further fault."""
+        with self._lock:
+            self._faults.clear()
+
     def fault(self, place: str) -> WireFault | None:
         """The fault to be played at this place now."""
         with self._lock:
