@@ -16,6 +16,7 @@ from . import __version__
 from .demo import demo as run_demo
 from .sim.farm import Farm, NoEngine, Plan
 from .sim.layout import Spec
+from .sim.server import PortTaken
 
 app = typer.Typer(
     name="ldfleet",
@@ -75,7 +76,7 @@ def sim(
         plan = Plan(hosts, port, https, engine, spec, speed, powershell_start=powershell_start)
         try:
             farm = stack.enter_context(Farm(plan, folder))
-        except (NoEngine, OSError) as error:
+        except (NoEngine, PortTaken, OSError) as error:
             typer.echo(f"ldfleet sim: {error}", err=True)
             raise typer.Exit(1) from error
         text = farm.inventory_text()

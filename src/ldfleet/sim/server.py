@@ -47,6 +47,10 @@ class Endpoint:
         self.accounts = Accounts(self.machine.name, self.machine.users)
 
 
+class PortTaken(RuntimeError):
+    """A port that was asked for is in use, or not allowed; the text says which."""
+
+
 class SimServer:
     """Listeners for any number of endpoints, all on 127.0.0.1; one thread waits for connections, each connection has one of its own."""
 
@@ -94,7 +98,10 @@ class SimServer:
         self._woken.close()
 
     def _listen(self, endpoint: Endpoint, port: int, context: ssl.SSLContext | None) -> int:
-        listener = socket.create_server((LOOPBACK, port), backlog=128)
+        try:
+            listener = socket.create_server((LOOPBACK, port), backlog=128)
+        except OSError as error:
+            raise PortTaken(f"port {port} cannot be had ({error.strerror}); name another with --port, or 0 for free ones") from error
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, (endpoint, context))
         return int(listener.getsockname()[1])

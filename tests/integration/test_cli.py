@@ -1,0 +1,81 @@
+"""The program `ldfleet` as a person starts it: the simulator with state that survives, and words that are wrong."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import rig
+import yaml
+
+LDFLEET = [sys.executable, "-m", "ldfleet"]
+
+
+@contextmanager
+def sim(folder: Path, *options: str) -> Iterator[dict[str, object]]:
+    """`ldfleet sim` until the block ends; the inventory that it printed. It must end by itself on SIGINT, with exit code 0."""
+    inventory = folder / "sim.yml"
+    inventory.unlink(missing_ok=True)
+    command = [*LDFLEET, "sim", "--port", "0", "--powershell-start", "0", "--inventory", str(inventory), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "running until Ctrl-C\n"
+        yield yaml.safe_load(inventory.read_text(encoding="utf-8"))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_sim_serves_hosts_that_survive_its_restart(tmp_path: Path) -> None:
+    state = str(tmp_path / "state")
+    with sim(tmp_path, "--hosts", "2", "--speed", "100", "--state", state) as inventory:
+        assert rig.ansible(inventory, tmp_path, "emulator", {"name": "scout", "cpu": 2}).code == 0
+    with sim(tmp_path, "--hosts", "2", "--speed", "100", "--state", state) as inventory:
+        play = rig.ansible(inventory, tmp_path, "emulator", {"name": "scout", "cpu": 2})
+        assert {name: result["changed"] for name, result in play.results.items()} == {"sim-01": False, "sim-02": False}
+
+
+def test_sim_on_a_chinese_windows_with_https(tmp_path: Path) -> None:
+    with sim(tmp_path, "--hosts", "1", "--https", "--chinese", "--ldplayer", "14") as inventory:
+        found = rig.ansible(inventory, tmp_path, "emulator_info", {}).one()
+    assert [emulator["name"] for emulator in found["emulators"]] == ["雷电模拟器"]
+    assert (found["host"]["ansi_code_page"], found["host"]["install_dir"]) == (936, "C:\\leidian\\LDPlayer14")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--engine", "quantum"], "'quantum' is no engine; port, pwsh or wine is wanted"),
+        (["--ldplayer", "7"], "'7' is not simulated; 9 or 14 is wanted"),
+        (["--hosts", "0"], "greater than or equal to 1"),
+        (["--speed", "-1"], "greater than or equal to 0.01"),
+    ],
+)
+def test_wrong_words_are_named(options: list[str], says: str) -> None:
+    done = subprocess.run([*LDFLEET, "sim", *options], capture_output=True, text=True, check=False, timeout=60, env={"COLUMNS": "200"})
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run([*LDFLEET, "sim", "--hosts", "1", "--port", port], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"port {port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version() -> None:
+    done = subprocess.run([*LDFLEET, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "ldfleet 0.1.0\n")

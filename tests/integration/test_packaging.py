@@ -1,0 +1,86 @@
+"""What is shipped is complete: one wheel with the package and the collection, and the collection alone as Galaxy would give it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import rig
+
+MODULES = [path.stem for path in sorted((rig.ROOT / "plugins" / "modules").glob("*.yml"))]
+
+
+def _run(*words: str, cwd: Path, **environment: str) -> str:
+    done = subprocess.run(words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=150)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tracked files in a folder of their own, so that nothing is built that is not in the repository."""
+    copy = tmp_path_factory.mktemp("source") / "ldfleet"
+    listed = _run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=rig.ROOT)
+    for name in filter(None, listed.split("\0")):
+        if (rig.ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(rig.ROOT / name, copy / name)
+    return copy
+
+
+def _empty(folder: Path) -> Path:
+    """A configuration of Ansible that says nothing, so that no file of the machine is read."""
+    path = folder / "ansible.cfg"
+    path.touch()
+    return path
+
+
+def _documented(folder: Path, **environment: str) -> dict[str, object]:
+    names = [f"ldfleet.ldplayer.{module}" for module in MODULES]
+    text = _run(
+        sys.executable, "-m", "ansible", "doc", "--json", *names, cwd=folder, ANSIBLE_HOME=str(folder / "home"), ANSIBLE_CONFIG=str(_empty(folder)),
+        **environment,
+    )  # fmt: skip
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
+def test_the_wheel_holds_package_and_collection_and_works_alone(source: Path, tmp_path: Path) -> None:
+    _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist"), cwd=source)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    target = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
+    site = {"PYTHONPATH": str(target), "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "none")}
+    assert set(_documented(tmp_path, **site)) == {f"ldfleet.ldplayer.{module}" for module in MODULES}
+    said = _run(
+        sys.executable,
+        "-c",
+        "import ldfleet.demo, ldfleet; print(ldfleet.__file__); print(ldfleet.demo._declared().is_dir())",
+        cwd=tmp_path,
+        **site,
+    )
+    where, declared = said.split()
+    assert where.startswith(str(target))
+    assert declared == "True"
+
+
+def test_the_collection_alone_builds_installs_and_is_documented(source: Path, tmp_path: Path) -> None:
+    home = {"ANSIBLE_HOME": str(tmp_path / "home"), "ANSIBLE_CONFIG": str(_empty(tmp_path))}
+    _run(sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", str(tmp_path / "dist"), cwd=source, **home)
+    (archive,) = (tmp_path / "dist").glob("*.tar.gz")
+    collections = tmp_path / "collections"
+    _run(
+        sys.executable, "-m", "ansible", "galaxy", "collection", "install", "--offline", "--no-deps", str(archive), "-p", str(collections),
+        cwd=tmp_path, **home,
+    )  # fmt: skip
+    shipped = {path.name for path in (collections / "ansible_collections" / "ldfleet" / "ldplayer").iterdir()}
+    assert not shipped & {"src", "tests", "tools", "constraints.txt", "Makefile", "pyproject.toml"}
+    found = _documented(tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
+    assert set(found) == {f"ldfleet.ldplayer.{module}" for module in MODULES}

@@ -1,0 +1,77 @@
+"""The house keeps its walls: who may import whom, where check mode is asked, and that every file opens with its law."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = ROOT / "plugins"
+PACKAGE = ROOT / "src" / "ldfleet"
+FILES = sorted([*PLUGINS.rglob("*.py"), *PACKAGE.rglob("*.py")])
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Every absolute module that a file imports, and relative ones as ``.name``."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", sorted((PLUGINS / "plugin_utils" / "_fleet").glob("*.py")), ids=_name)
+def test_what_decides_imports_the_standard_library_and_its_own_rooms_only(path: Path) -> None:
+    for name in _imports(path):
+        assert name.startswith(".") or name.split(".")[0] in sys.stdlib_module_names, name
+        assert name.split(".")[0] not in {"socket", "subprocess", "time", "random", "os", "pathlib", "threading", "secrets"}, name
+
+
+@pytest.mark.parametrize("path", sorted(PLUGINS.rglob("*.py")), ids=_name)
+def test_the_collection_never_imports_the_package(path: Path) -> None:
+    assert not [name for name in _imports(path) if name.split(".")[0] == "ldfleet"]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=_name)
+def test_the_package_never_imports_the_collection(path: Path) -> None:
+    names = list(_imports(path))
+    assert not [name for name in names if name.startswith("ansible_collections") or "plugins" in name.split(".")]
+    if path.name != "runs.py":
+        assert not [name for name in names if name.split(".")[0] in {"ansible_runner", "ansible"}]
+
+
+def test_only_the_session_touches_the_connection() -> None:
+    touching = {path.name for path in PLUGINS.rglob("*.py") if "exec_command" in path.read_text(encoding="utf-8")}
+    assert touching == {"session.py"}
+
+
+def test_check_mode_is_asked_in_one_place() -> None:
+    asking = [
+        _name(path) for path in PLUGINS.rglob("*.py") for line in path.read_text(encoding="utf-8").splitlines() if "task.check_mode" in line
+    ]
+    assert asking == ["plugins/plugin_utils/_action.py"]
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.stat().st_size], ids=_name)
+def test_every_file_opens_with_its_law(path: Path) -> None:
+    if path.parent.name == "modules":
+        return  # stubs for ansible-doc
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_no_shell_and_no_broad_except() -> None:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None, path
+                assert not (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}), path
+            if isinstance(node, ast.keyword) and node.arg == "shell":
+                raise AssertionError(f"{path}: shell=")
