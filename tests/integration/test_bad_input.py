@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rig
 import yaml
+
+import rig
 from ldfleet.sim.farm import LOOPBACK, PASSWORD, USER, Farm, Plan
 from ldfleet.sim.layout import Spec
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import rig
 import yaml
+
+import rig
 
 LDFLEET = [sys.executable, "-m", "ldfleet"]
 

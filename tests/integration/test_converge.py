@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import rig
 from ldfleet.sim.farm import Farm
 from ldfleet.sim.layout import Spec
