@@ -85,7 +85,8 @@ def _emulator(plural: dict[str, Any]) -> dict[str, Any]:
     entry = {name: option for name, option in options["emulators"]["suboptions"].items() if name not in ("count", "profile")}
     own = {name: _reworded(option) for name, option in entry.items()}
     own["name"]["description"] = own["name"]["description"][:1]
-    shared = {name: _reworded(options[name]) for name in ("time_slice", "install_dir")}
+    of_all = ("emulators", "defaults", "profiles", "purge", "max_destroy")
+    shared = {name: _reworded(option) for name, option in options.items() if name not in of_all}
     documentation = {
         "module": "emulator",
         "short_description": "Keep one LDPlayer emulator as declared",

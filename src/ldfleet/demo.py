@@ -103,10 +103,13 @@ def _steps(run: Run) -> dict[str, list[str]]:
 def _meddle(farm: Farm) -> None:
     """What a person at the host would do, through LDPlayer's own program."""
     first, second, third = (host.world for host in farm.hosts)
-    console = "\\ldconsole.exe"
-    first.run_program(first.spec.install_dir + console, ["quit", "--name", "game-001"], "")
-    second.run_program(second.spec.install_dir + console, ["remove", "--name", "spare-000"], "")
-    third.run_program(third.spec.install_dir + console, ["modify", "--name", "spare-000", "--cpu", "4"], "")
+    for world, words in (
+        (first, ["quit", "--name", "game-001"]),
+        (second, ["remove", "--name", "spare-000"]),
+        (third, ["modify", "--name", "spare-000", "--cpu", "4"]),
+    ):
+        assert world.desktop is not None
+        world.run_program(f"{world.spec.install_dir}\\ldconsole.exe", words, "", world.desktop.caller)
     first.clock.sleep(10)  # until the processes are gone
 
 

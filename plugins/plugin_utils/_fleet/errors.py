@@ -7,6 +7,7 @@ FleetError
 │   └── Refused           the words are right, but the host's state or a guard forbids them
 ├── Host                  the host did not do what it should; nothing is known to be wrong with your words
 │   ├── Unreachable       no answer at all
+│   ├── Held              another controller works on the host
 │   ├── ReplyLost         a batch was sent and its answer could not be had
 │   ├── NotInstalled      no LDPlayer on the host
 │   ├── Unreadable        the host answered what cannot be understood: unknown, never absent
@@ -68,6 +69,10 @@ class Host(FleetError):
 
 class Unreachable(Host):
     """No connection, or a connection that never answered."""
+
+
+class Held(Host):
+    """The lease of the host is somebody else's; nothing was done."""
 
 
 class ReplyLost(Host):
