@@ -19,6 +19,12 @@ function Get-Field($object, [string]$name, $default) {
     return , $property.Value
 }
 
+# A field that is a list, one by one: the comma in Get-Field would make a list of a list of it.
+function Get-List($object, [string]$name) {
+    $value = Get-Field $object $name @()
+    return $value
+}
+
 # A failure that an operation reports; everything else that escapes one is a bug (AgentFault).
 function New-Failure([string]$code, [string]$message) { return @{ code = $code; message = $message } }
 
@@ -92,7 +98,7 @@ function Assert-Batch($batch) {
                 Stop-Operation 'BadRequest' "$id has the unknown key $($property.Name)"
             }
         }
-        foreach ($need in @(Get-Field $operation 'needs' @())) {
+        foreach ($need in @(Get-List $operation 'needs')) {
             if (-not $known.ContainsKey([string]$need)) { Stop-Operation 'BadRequest' "$id needs $need, which is no earlier operation" }
         }
         $known[$id] = $true
@@ -286,7 +292,7 @@ function Invoke-Exec($operation, $result) {
     if ($result.timed_out) { Stop-Operation 'Timeout' "it was still running after $($operation.timeout_ms) ms and was ended" }
     $exits = Get-Field $operation 'exits' $null
     if ($null -ne $exits -and @($exits) -notcontains $result.exit) { Stop-Operation 'ExitCode' "it exited with $($result.exit)" }
-    foreach ($pattern in @(Get-Field $operation 'match' @())) {
+    foreach ($pattern in @(Get-List $operation 'match')) {
         if (-not (Test-Pattern $text $pattern)) { Stop-Operation 'NoMatch' "its output does not match $pattern" }
     }
 }
@@ -574,7 +580,7 @@ $invoke = @{
 
 function Invoke-Operation($operation, $done) {
     $result = @{ id = $operation.id; status = 'ok'; ms = 0 }
-    $needs = @(Get-Field $operation 'needs' @())
+    $needs = @(Get-List $operation 'needs')
     foreach ($field in 'program', 'path', 'folder', 'keep', 'from') {
         $name = Get-VariableName ([string](Get-Field $operation $field ''))
         if ($name -ne '' -and -not $variables.ContainsKey($name)) { $needs += $name }

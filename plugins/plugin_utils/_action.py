@@ -12,7 +12,7 @@ import getpass
 import os
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from ._fleet.desired import Desired
 from ._fleet.errors import BadOption, FleetError, NotInstalled, ReplyLost, Unreachable, Unreadable, Yours
 from ._fleet.lower import Lease
 from ._fleet.observed import Observation, Question
+from ._host.batch import Reply
+from ._host.operations import Operation
 from ._host.session import AnsibleTransport, Session
 
 _PLUGINS = Path(__file__).parent.parent
@@ -118,6 +120,14 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             with contextlib.suppress(FleetError):  # the first error is the one to tell; a lease that stays runs out by itself
                 session.act(lower.release(lease), slice_ms)
             raise
+
+    def work(self, session: Session, operations: Iterable[Operation], slice_ms: int, steps: Sequence[str]) -> Reply:
+        """One batch with effects for a module that is no converge: with the host's lease, and a line in its journal for ``steps``."""
+        lease = Lease(secrets.token_hex(8), _holder())
+        note = {"by": lease.holder, "run": lease.token, "steps": list(steps)}
+        reply = session.act(lower.leased(operations, lease, slice_ms), slice_ms, note)
+        converge.refuse_if_held(reply)
+        return reply
 
     def _progress(self, host: str, batch: Round) -> None:
         if batch.steps or batch.waits:

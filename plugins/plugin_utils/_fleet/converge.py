@@ -152,9 +152,7 @@ class _Run:
 
     def note(self, batch: Lowered, reply: Reply, before: Observation) -> None:
         """Remember what ran and what it said. Raises Held when somebody else works on the host."""
-        lease = reply.results.get("lease")
-        if lease is not None and lease.problem is not None and lease.problem.code == "Held":
-            raise _held_by(reply, lease)
+        refuse_if_held(reply)
         released = reply.results.get("release")
         self.leased = released is None or not released.ok
         now = reply.host.time_ms
@@ -292,9 +290,13 @@ class _Run:
                 yield NotConverged(name, f"still to do: {todo}", f"The last batch said: {self.obstacle}" if self.idle else "Run again")
 
 
-def _held_by(reply: Reply, lease: Result) -> Held:
+def refuse_if_held(reply: Reply) -> None:
+    """Raises Held when the lease of the host was somebody else's: then nothing of the batch was done."""
+    lease = reply.results.get("lease")
+    if lease is None or lease.problem is None or lease.problem.code != "Held":
+        return
     until = datetime.fromtimestamp(int(lease.values.get("until_ms", 0)) / 1000, UTC).strftime("%H:%M:%S UTC")
-    return Held(
+    raise Held(
         reply.host.name,
         f"{shown(str(lease.values.get('holder', 'another controller')))} is at work here until {until} by the host's clock, or longer",
         "Nothing was done. Run again when it has ended",

@@ -81,6 +81,18 @@ def lower(plan: Plan, desired: Desired, seen: Observation, pending: Mapping[Key,
     return batch.lowered(lease, slice_ms, len(part) == len(plan.steps) and not batch.creating)
 
 
+def leased(work: Iterable[Operation], lease: Lease, slice_ms: int) -> tuple[Operation, ...]:
+    """A batch that takes the lease, does some work, and gives it back whatever came of the work."""
+    listed = list(work)
+    back = operations.needing(operations.always(release(lease)[0]), "lease")
+    return (_take(lease, listed, slice_ms), *(operations.needing(operation, "lease") for operation in listed), back)
+
+
+def _take(lease: Lease, work: Iterable[Operation], slice_ms: int) -> Operation:
+    longest = max((int(operation.get("timeout_ms", 0)) for operation in work), default=0)
+    return operations.lease("lease", "take", lease.token, lease.holder, slice_ms + longest + _LEASE_MARGIN_MS)
+
+
 def release(lease: Lease) -> tuple[Operation, ...]:
     """A batch that only gives the lease back."""
     return (operations.lease("release", "release", lease.token, lease.holder, 0),)
@@ -170,9 +182,8 @@ class _Batch:
     def lowered(self, lease: Lease, slice_ms: int, whole: bool) -> Lowered:
         self.flush(0)
         work = [*self.operations, *self._sweep()]
-        longest = max((int(operation.get("timeout_ms", 0)) for operation in work), default=0)
         head = [
-            operations.lease("lease", "take", lease.token, lease.holder, slice_ms + longest + _LEASE_MARGIN_MS),
+            _take(lease, work, slice_ms),
             operations.find("ld", [{"path": self.seen.install}], install.CONSOLE),
         ]
         if self.guarded:

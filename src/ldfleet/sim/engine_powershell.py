@@ -75,7 +75,9 @@ class RealPowerShell:
     def _environment(self, world: World) -> dict[str, str]:
         environment = {**os.environ}
         if self.wine:
-            environment.update(ProgramData=world.spec.programdata, LC_ALL="zh_CN.UTF-8" if world.spec.acp == 936 else "C.UTF-8")
+            environment.update(
+                WINEDLLOVERRIDES=_NATIVE, ProgramData=world.spec.programdata, LC_ALL="zh_CN.UTF-8" if world.spec.acp == 936 else "C.UTF-8"
+            )
         else:
             local = world.drive.local
             environment.update(ProgramData=str(local(world.spec.programdata)), SystemRoot=str(local("C:\\Windows")))
@@ -106,6 +108,9 @@ def lay_wine_registry(world: World) -> None:
     finally:
         Path(file.name).unlink()
 
+
+#: Wine has tools of these names itself; ours, which ask the world, take their place.
+_NATIVE = ",".join(path.rsplit("\\", 1)[1] for path in programs.PROGRAMS) + "=n"
 
 _HIVES = {"HKU\\": "HKEY_USERS\\", "HKLM": "HKEY_LOCAL_MACHINE"}
 
