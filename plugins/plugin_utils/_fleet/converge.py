@@ -203,13 +203,13 @@ class _Run:
     def judge(self, plan: Plan, seen: Observation) -> None:
         """Look at what was carried out and is still in the plan: a start or a stop gets its remedies, everything else is given up."""
         now = seen.host.time_ms
-        still_open = {replace(step, attempt=self.stamps.get(step.name, 0)).key: step for step in plan.steps}
         for key in [
             key for key, (proof, since) in self.pending.items() if now - since > proof["deadline_ms"] or self._proven(key, plan, seen)
         ]:
             del self.pending[key]
         for name in list(self.cures):
-            self._judge_cure(name, plan, seen)
+            self._judge_cure(name, seen)
+        still_open = {replace(step, attempt=self.stamps.get(step.name, 0)).key: step for step in plan.steps}
         for key, step in still_open.items():
             if key in self.tried and key not in self.pending and step.name not in self.cures:
                 self._judge_step(step, key, seen)
@@ -235,7 +235,7 @@ class _Run:
         else:
             self.failed.setdefault(step.name, f"{step.verb.value} was carried out and did not take: {self.tried[key]}")
 
-    def _judge_cure(self, name: str, plan: Plan, seen: Observation) -> None:
+    def _judge_cure(self, name: str, seen: Observation) -> None:
         """A cure whose start ran is over (waiting goes on where needed); one whose stop or kill did not take makes way for the next."""
         cure = self.cures[name]
         emulator = seen.titled(name)
