@@ -61,7 +61,9 @@ def test_what_cannot_be_cured_is_given_up_after_the_budget_and_named(world: Worl
     outcome = rig.apply(rig.Direct(world), goal)
     assert [failure.about for failure in outcome.failures] == ["a"]
     assert named in str(outcome.failures[0])
-    reset = 1 if remedies == 2 and world.spec.major >= 14 else 0  # after a kill LDPlayer 14 forgets settings, and putting them back is a restart
+    reset = (
+        1 if remedies == 2 and world.spec.major >= 14 else 0
+    )  # after a kill LDPlayer 14 forgets settings, and putting them back is a restart
     assert len([words for words in world.commands() if words == ("launch", "--index", "1")]) == remedies + 1 + reset
     assert world.answers(world.find("b"))
 
