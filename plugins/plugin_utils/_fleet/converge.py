@@ -114,6 +114,7 @@ class _Run:
         """Remember what ran and what it said."""
         now = reply.host.time_ms
         acted = False
+        announced = self._announced()
         for step, ids in batch.proofs.items():
             results = [reply.results[id] for id in ids if id in reply.results]
             if not any(_acted(result, batch.effects) for result in results):
@@ -123,7 +124,7 @@ class _Run:
             proof = next((operation for operation in batch.operations if operation["id"] in ids and operation["op"] == "until"), None)
             if proof is not None and not _decided(reply.results.get(proof["id"])):
                 self.pending.setdefault(step.key, (proof, now))
-            if (step.verb, step.name) not in self._announced():
+            if (step.verb, step.name) not in announced:
                 self.extra.append(step)
         for name, id in batch.waits.items():
             self.waits.setdefault(name, now)
