@@ -29,12 +29,11 @@ class Knobs:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one host has cost: batches run, HTTP requests answered, PowerShells started, LDPlayer's programs run."""
+    """What one host has cost: commands run over WinRM (ldfleet's batches, or one for each `raw`), HTTP requests, PowerShells started."""
 
     round_trips: int
     exchanges: int
     powershell_starts: int
-    commands: int
 
     def since(self, before: Cost) -> Cost:
         """The cost of what happened in between."""
@@ -98,9 +97,8 @@ def _serve(folder: Path, knobs: Knobs) -> None:
 
 
 def _cost(farm: Farm, number: int) -> Cost:
-    host = farm.hosts[number]
-    requests = farm.endpoints[number].wire.counters.requests
-    return Cost(host.counters.batches, requests, host.counters.powershell_starts, host.world.program_starts)
+    wire = farm.endpoints[number].wire.counters
+    return Cost(wire.commands, wire.requests, farm.hosts[number].counters.powershell_starts)
 
 
 def _say(what: Any) -> None:
