@@ -29,11 +29,15 @@ class Knobs:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one host has cost: commands run over WinRM (ldfleet's batches, or one for each `raw`), HTTP requests, PowerShells started."""
+    """What one host has cost: commands run over WinRM (ldfleet's batches, or one for each `raw`), HTTP requests, PowerShells started.
+
+    ``ldplayer``: seconds of the simulated clock that LDPlayer's own commands took.
+    """
 
     round_trips: int
     exchanges: int
     powershell_starts: int
+    ldplayer: float
 
     def since(self, before: Cost) -> Cost:
         """The cost of what happened in between."""
@@ -98,7 +102,8 @@ def _serve(folder: Path, knobs: Knobs) -> None:
 
 def _cost(farm: Farm, number: int) -> Cost:
     wire = farm.endpoints[number].wire.counters
-    return Cost(wire.commands, wire.requests, farm.hosts[number].counters.powershell_starts)
+    host = farm.hosts[number]
+    return Cost(wire.commands, wire.requests, host.counters.powershell_starts, host.world.program_seconds)
 
 
 def _say(what: Any) -> None:

@@ -78,6 +78,7 @@ class World:
         self.agent_lock = threading.Lock()
         self.history: deque[tuple[float, str, tuple[str, ...]]] = deque(maxlen=10_000)
         self.program_starts = 0
+        self.program_seconds = 0.0
         self.overlaps = 0
         self.disk_free = spec.disk_free
         self.instances: dict[int, Instance] = {}
@@ -296,7 +297,9 @@ class World:
         with self.lock:
             self.program_starts += 1
             self.history.append((self.clock.now(), path.rsplit("\\", 1)[-1], tuple(arguments)))
-            return program(self, arguments, raw)
+            answer = program(self, arguments, raw)
+            self.program_seconds += answer.seconds or 0.0
+            return answer
 
     # ---- meddling: what people, crashes and power cuts do ---------------------------------------------------------------------------
     def find(self, title: str) -> Instance:
