@@ -157,11 +157,14 @@ class _Run:
         self.leased = released is None or not released.ok
         now = reply.host.time_ms
         acted = False
+        announced = self._announced()
         for step, ids in batch.proofs.items():
             results = [reply.results[id] for id in ids if id in reply.results]
             if any(_acted(result, batch.effects) for result in results):
                 acted = True
                 self._note_step(batch, reply, step, results, now, before)
+                if step.attempt or (step.verb, step.name) not in announced:
+                    self.extra.append(step)
         for name, id in batch.waits.items():
             self.waits.setdefault(name, now)
             self._note_wait(name, reply.results.get(id))
@@ -182,8 +185,6 @@ class _Run:
             gone = before.titled(step.name)
             if gone is not None and proven is not None and proven.ok:
                 (self.remade if step.attempt else self.removed).add(gone.index)
-        if step.attempt or (step.verb, step.name) not in self._announced():
-            self.extra.append(step)
 
     def _note_wait(self, name: str, result: Result | None) -> None:
         if result is not None and result.problem is not None and result.problem.code == "Deadline":
