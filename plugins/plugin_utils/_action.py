@@ -83,7 +83,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             session.desktop = given["desktop_session"]
             result.update(self.act(given, session))
         except FleetError as error:
-            result.update(msg=str(error), errors=[error.as_dict()])
+            result.update(msg=str(error), errors=[single.as_dict() for single in error.each()])
             result["unreachable" if isinstance(error, Unreachable) else "failed"] = True
         result["round_trips"] = session.round_trips
         return result

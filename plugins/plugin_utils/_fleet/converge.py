@@ -41,12 +41,14 @@ class Round:
 class Outcome:
     """``plan``: the first plan, the one that check mode reports. ``extra``: steps done beyond it, because the host moved meanwhile.
 
-    ``first`` and ``seen``: the first and the last observation. ``failures``: one for each emulator that is not as wanted.
+    ``first`` and ``seen``: the first and the last observation. ``declared``: the titles that are wanted. ``failures``: one for each emulator that
+    is not as wanted.
     """
 
     plan: Plan
     first: Observation
     seen: Observation
+    declared: frozenset[str]
     extra: tuple[Step, ...] = ()
     failures: tuple[FleetError, ...] = ()
 
@@ -62,7 +64,7 @@ def observing(install_dir: str | None, asked: Sequence[Question]) -> Generator[l
 def check(desired: Desired, first: Observation) -> Outcome:
     """What converge would do, without doing it: the same first plan, and what is certain to fail."""
     run = _Run(make(desired, first), desired)
-    return Outcome(run.first, first, first, failures=tuple(run.certain()))
+    return Outcome(run.first, first, first, frozenset(desired.named()), failures=tuple(run.certain()))
 
 
 def converge(
@@ -87,7 +89,7 @@ def converge(
         run.judge(plan, seen)
     if run.leased:
         yield Round(lower.release(lease), ())
-    return Outcome(run.first, first, seen, tuple(run.extra), tuple(run.failures(plan)))
+    return Outcome(run.first, first, seen, frozenset(desired.named()), tuple(run.extra), tuple(run.failures(plan)))
 
 
 @dataclass

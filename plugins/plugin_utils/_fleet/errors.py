@@ -39,6 +39,10 @@ class FleetError(Exception):
         text = f"{self.about}: {self.problem}" if self.about else self.problem
         return f"{text}. {self.advice}" if self.advice else text
 
+    def each(self) -> tuple[FleetError, ...]:
+        """The single failures: itself, unless it gathers several."""
+        return (self,)
+
     def as_dict(self) -> dict[str, str]:
         """JSON form: owner (yours, host, ours), code, about, problem, advice."""
         return {"owner": self.owner, "code": self.code, "about": self.about, "problem": self.problem, "advice": self.advice}
@@ -101,3 +105,6 @@ class BadOptions(Yours):
     def __init__(self, problems: list[BadOption]) -> None:
         super().__init__("", "\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+    def each(self) -> tuple[FleetError, ...]:
+        return self.problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -123,8 +123,11 @@ def _desktop(seen: Observation) -> Json:
     return _condition("DesktopSession", "False", "NoInteractiveSession", "nobody is logged on, or desktop_session is never", since)
 
 
-def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = ()) -> dict[str, list[Json]]:
-    """``Synced`` and ``Running`` for each emulator that exists, by title. ``since`` is the time of this look: none is remembered."""
+def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (), declared: Collection[str] = ()) -> dict[str, list[Json]]:
+    """``Synced`` and ``Running`` for each emulator that exists, by title. ``since`` is the time of this look: none is remembered.
+
+    ``declared``: titles that were compared with what is wanted; of another one nobody can say that it is in sync.
+    """
     failed = {failure.about: failure for failure in failures}
     open_steps = {step.name: step for step in reversed(plan.steps)}
     held = {hold.name: hold for hold in plan.holds}
@@ -140,8 +143,12 @@ def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (
             synced = ("False", "Drifted", sentence(open_steps[name]))
         elif name in plan.waits:
             synced = ("False", "Changing", "it is on its way")
+        elif name in declared:
+            synced = ("True", "InSync", "as declared")
+        elif emulator.owned:
+            synced = ("Unknown", "NotCompared", "nothing was declared for it here")
         else:
-            synced = ("True", "InSync", "as declared") if emulator.owned else ("Unknown", "NotManaged", "ldfleet does not own it")
+            synced = ("Unknown", "NotManaged", "ldfleet does not own it")
         found[name] = [_condition("Synced", *synced, since), _condition("Running", *_RUNNING[emulator.run], since), _ready(emulator, since)]
     return found
 
@@ -257,8 +264,8 @@ def info(seen: Observation, names: Sequence[str] | None, owned: bool | None) -> 
 def _conditions_after(outcome: Outcome) -> dict[str, list[Json]]:
     """Conditions after an outcome: of a check the plan itself is open, of a run only what failed."""
     if outcome.seen is outcome.first:
-        return conditions(outcome.plan, outcome.seen, outcome.failures)
-    return conditions(Plan(holds=outcome.plan.holds), outcome.seen, outcome.failures)
+        return conditions(outcome.plan, outcome.seen, outcome.failures, outcome.declared)
+    return conditions(Plan(holds=outcome.plan.holds), outcome.seen, outcome.failures, outcome.declared)
 
 
 def message(outcome: Outcome, name: str) -> str:

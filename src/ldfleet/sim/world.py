@@ -120,6 +120,7 @@ class World(Windows):
 
     def _load(self) -> None:
         document = json.loads((self.folder / "world.json").read_text(encoding="utf-8"))
+        self.clock.resume(document["clock"])
         self.next_pid = document["next_pid"]
         self.globals = document["globals"]
         for item in document["instances"]:
