@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 BUILD = ROOT / ".build"
-MODULES = ("emulators", "emulator", "emulator_info")
+MODULES = tuple(path.stem for path in sorted((ROOT / "plugins" / "modules").glob("*.yml")))
 
 
 def main() -> int:

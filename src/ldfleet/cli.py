@@ -14,6 +14,7 @@ import typer
 
 from . import __version__
 from .demo import demo as run_demo
+from .runs import play
 from .sim.farm import Farm, NoEngine, Plan
 from .sim.layout import Spec
 from .sim.server import PortTaken
@@ -95,6 +96,22 @@ def _wait() -> None:
         signal.signal(number, lambda *_: ended.set())
     while not ended.wait(3600):
         pass
+
+
+@app.command()
+def conformance(
+    inventory: Annotated[Path, typer.Option("--inventory", "-i", exists=True, help="Inventory with the hosts.")],
+    host: Annotated[str, typer.Argument(help="Host, group or pattern.")] = "ldplayer",
+    out: Annotated[Path, typer.Option(help="Folder of the reports, one a host.")] = Path("conformance"),
+) -> None:
+    """Ask real hosts, on scratch emulators, whether what ldfleet takes for true of LDPlayer holds there."""
+    variables = {"ldplayer_hosts": host, "ldplayer_reports": str(out.resolve())}
+    run = play("conformance", [inventory], variables=variables, show=typer.echo)
+    for name, found in sorted(run.hosts.items()):
+        counts = found.result.get("summary")
+        text = f"{counts['held']} held, {counts['differs']} differ, {counts['unknown']} unknown" if counts else found.result.get("msg", "")
+        typer.echo(f"{name}: {text}")
+    raise typer.Exit(run.code)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from .conformance import Finding, summary
 from .converge import Outcome, Round
 from .errors import FleetError
 from .lower import Lease
@@ -259,6 +260,19 @@ def info(seen: Observation, names: Sequence[str] | None, owned: bool | None) -> 
     if owned is not None:
         listed = [emulator for emulator in listed if emulator["owned"] is owned]
     return {"changed": False, "emulators": listed, "host": host(seen), "digest": digest(seen)}
+
+
+def conformance(findings: Sequence[Finding], seen: Observation) -> Json:
+    """Findings for a reader, with nothing that names the host."""
+    about = {
+        "folder": seen.install.rpartition("\\")[2],
+        "ansi_code_page": seen.host.acp,
+        "oem_code_page": seen.host.oemcp,
+        "powershell": seen.host.powershell,
+        "place": seen.host.place,
+    }
+    listed = [{"fact": f.fact, "says": f.says, "verdict": f.verdict.value, "found": f.found} for f in findings]
+    return {"changed": True, "findings": listed, "summary": summary(findings), "about": about}
 
 
 def _conditions_after(outcome: Outcome) -> dict[str, list[Json]]:
