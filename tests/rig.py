@@ -23,6 +23,7 @@ from ldfleet.sim.assembly import assemble
 from ldfleet.sim.clock import Clock
 from ldfleet.sim.farm import Farm, Plan
 from ldfleet.sim.layout import Spec
+from ldfleet.sim.windows import Caller
 from ldfleet.sim.world import World
 
 ROOT = Path(__file__).parent.parent
@@ -106,13 +107,15 @@ class Direct:
     world: World
     cuts: dict[int, str] = field(default_factory=dict)
     runs: int = 0
+    desktop: str = "auto"
+    user: str = "Administrator"
 
     def run(self, script: str, payload: bytes) -> str:
         self.runs += 1
         cut = self.cuts.get(self.runs)
         if cut == "before":
             raise ControllerDied
-        text = engine_port.answer(self.world, payload.decode("ascii"), self.world.service).text
+        text = engine_port.answer(self.world, payload.decode("ascii"), Caller(self.user)).text
         if cut == "after":
             raise ControllerDied
         if cut == "lost":
@@ -134,7 +137,7 @@ def world(folder: Path, spec: Spec | None = None, seed: int = 1) -> World:
 
 def session(direct: Direct) -> Session:
     """A session over it, without pauses."""
-    return Session(direct, "# agent", "ws-01", sleep=lambda _seconds: None, clock=lambda: 0.0, jitter=lambda: 0.0)
+    return Session(direct, "# agent", "ws-01", desktop=direct.desktop, sleep=lambda _seconds: None, clock=lambda: 0.0, jitter=lambda: 0.0)
 
 
 def wanted(entries: Sequence[dict[str, Any]], **more: Any) -> desired.Desired:
@@ -177,4 +180,19 @@ def _observe(link: Session, goal: desired.Desired) -> observed.Observation:
         return seen
 
 
-__all__ = ["BIN", "ROOT", "ControllerDied", "Direct", "Play", "ansible", "apply", "check", "farm", "options", "session", "wanted", "world"]
+__all__ = [
+    "BIN",
+    "ROOT",
+    "ControllerDied",
+    "Direct",
+    "Outcome",
+    "Play",
+    "ansible",
+    "apply",
+    "check",
+    "farm",
+    "options",
+    "session",
+    "wanted",
+    "world",
+]

@@ -159,11 +159,14 @@ class _Run:
         self.leased = released is None or not released.ok
         now = reply.host.time_ms
         acted = False
+        announced = self._announced()
         for step, ids in batch.proofs.items():
             results = [reply.results[id] for id in ids if id in reply.results]
             if any(_acted(result, batch.effects) for result in results):
                 acted = True
                 self._note_step(batch, reply, step, results, now, before)
+                if step.attempt or (step.verb, step.name) not in announced:
+                    self.extra.append(step)
         for name, id in batch.waits.items():
             self.waits.setdefault(name, now)
             self._note_wait(name, reply.results.get(id))
@@ -184,8 +187,6 @@ class _Run:
             gone = before.titled(step.name)
             if gone is not None and proven is not None and proven.ok:
                 (self.remade if step.attempt else self.removed).add(gone.index)
-        if step.attempt or (step.verb, step.name) not in self._announced():
-            self.extra.append(step)
 
     def _note_wait(self, name: str, result: Result | None) -> None:
         if result is not None and result.problem is not None and result.problem.code == "Deadline":
@@ -205,13 +206,13 @@ class _Run:
     def judge(self, plan: Plan, seen: Observation) -> None:
         """Look at what was carried out and is still in the plan: a start or a stop gets its remedies, everything else is given up."""
         now = seen.host.time_ms
-        still_open = {replace(step, attempt=self.stamps.get(step.name, 0)).key: step for step in plan.steps}
         for key in [
             key for key, (proof, since) in self.pending.items() if now - since > proof["deadline_ms"] or self._proven(key, plan, seen)
         ]:
             del self.pending[key]
         for name in list(self.cures):
-            self._judge_cure(name, plan, seen)
+            self._judge_cure(name, seen)
+        still_open = {replace(step, attempt=self.stamps.get(step.name, 0)).key: step for step in plan.steps}
         for key, step in still_open.items():
             if key in self.tried and key not in self.pending and step.name not in self.cures:
                 self._judge_step(step, key, seen)
@@ -237,7 +238,7 @@ class _Run:
         else:
             self.failed.setdefault(step.name, f"{step.verb.value} was carried out and did not take: {self.tried[key]}")
 
-    def _judge_cure(self, name: str, plan: Plan, seen: Observation) -> None:
+    def _judge_cure(self, name: str, seen: Observation) -> None:
         """A cure whose start ran is over (waiting goes on where needed); one whose stop or kill did not take makes way for the next."""
         cure = self.cures[name]
         emulator = seen.titled(name)

@@ -72,13 +72,13 @@ def lower(plan: Plan, desired: Desired, seen: Observation, pending: Mapping[Key,
     for step in part:
         if step.key in pending:
             batch.ask_again(step, pending[step.key])
+    creating = any(step.verb in (Verb.CREATE, Verb.CLONE) for step in part)
+    for name in () if creating else plan.waits:
+        batch.wait(name)
     for step in part:
         if step.key not in pending:
             batch.add(step)
-    if not batch.creating:
-        for name in plan.waits:
-            batch.wait(name)
-    return batch.lowered(lease, slice_ms, len(part) == len(plan.steps) and not batch.creating)
+    return batch.lowered(lease, slice_ms, len(part) == len(plan.steps) and not creating)
 
 
 def leased(work: Iterable[Operation], lease: Lease, slice_ms: int) -> tuple[Operation, ...]:
@@ -154,7 +154,6 @@ class _Batch:
         self.restarted = {(step.name, step.attempt) for step in plan.steps if step.verb in (Verb.STOP, Verb.KILL)}
         self.under_way: list[Operation] = []
         self.launched = False
-        self.creating = False
         self.guarded: dict[int, str] = {}
         self.operations: list[Operation] = []
         self.proofs: dict[Step, list[str]] = {}
@@ -165,8 +164,6 @@ class _Batch:
         self.sources = {step_name: title for step_name, title in ((e.name, e.renamed_from) for e in desired.emulators) if title}
 
     def add(self, step: Step) -> None:
-        if step.verb in (Verb.CREATE, Verb.CLONE):
-            self.creating = True
         _LOWER[step.verb](self, step)
 
     def ask_again(self, step: Step, proof: Operation) -> None:
@@ -403,7 +400,7 @@ def _start(batch: _Batch, step: Step) -> None:
     batch.flush(batch.desired.starting.limit - 1)
     if restarted:
         batch.put(step, operations.pause(f"{index}.rest", _REST_MS))
-    elif batch.launched and batch.desired.starting.stagger:
+    elif batch.desired.starting.stagger and (batch.launched or any(other.run is Run.CHANGING for other in batch.seen.emulators)):
         batch.operations.append(operations.pause(f"{index}.stagger", batch.desired.starting.stagger * 1000))
     if not batch.launched and not any(other.run is not Run.STOPPED for other in batch.seen.emulators):
         batch.operations += _orphans()

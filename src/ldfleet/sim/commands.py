@@ -22,10 +22,12 @@ def split(line: str) -> list[str]:
     position = 0
     while position < len(line):
         character = line[position]
-        slashes = len(line[position:]) - len(line[position:].lstrip("\\"))
-        if slashes:
+        if character == "\\":
+            start = position
+            while line[position : position + 1] == "\\":
+                position += 1
+            slashes = position - start
             word = word or []
-            position += slashes
             before_quote = line[position : position + 1] == '"'
             word.append("\\" * (slashes // 2 if before_quote else slashes))
             if before_quote and slashes % 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -22,12 +23,16 @@ class Drive:
         text = windows.replace("/", "\\")
         if not re.match(r"(?i)c:\\", text):
             raise ValueError(f"{windows!r} is no path on drive C:")
-        found = self.root
-        for part in text[3:].split("\\"):
-            if part in ("", "."):
-                continue
+        parts = [part for part in text[3:].split("\\") if part not in ("", ".")]
+        for part in parts:
             if part == ".." or _ILLEGAL.search(part) or _DEVICE.fullmatch(part) or part != part.rstrip(" ."):
                 raise ValueError(f"{windows!r} holds the name {part!r}, which Windows does not take")
+        # Nearly every path is written as it lies there, and each look at the disk lets another host's thread run.
+        exact = self.root.joinpath(*parts)
+        if exact.exists():
+            return exact
+        found = self.root
+        for part in parts:
             found = _child(found, part)
         return found
 
@@ -40,4 +45,4 @@ def _child(folder: Path, name: str) -> Path:
     exact = folder / name
     if exact.exists() or not folder.is_dir():
         return exact
-    return next((child for child in folder.iterdir() if child.name.lower() == name.lower()), exact)
+    return next((folder / child for child in os.listdir(folder) if child.lower() == name.lower()), exact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -111,7 +112,7 @@ class SimHost:
 
     def _raw(self, text: str, caller: Caller) -> Output:
         """Scripts that are one plain command, as people type them; more would need a PowerShell."""
-        line = text.strip()
+        line = _GET_CONTENT.sub("type ", text.strip())
         if "\n" in line or any(mark in line for mark in "$;|{}()@`"):
             return Output(b"", b"simulated host: this engine runs single commands and ldfleet's own agent, no other PowerShell\r\n", 1)
         return self._finished(commands.run(self.world, line.removeprefix("&").strip().replace("'", '"'), caller, through_cmd=False))
@@ -119,6 +120,10 @@ class SimHost:
     def _finished(self, answer: Answer) -> Output:
         self.world.clock.sleep(answer.seconds or 0.0)
         return Output(answer.stdout, answer.stderr, answer.exit_code)
+
+
+#: The cmdlet with which roles read a file; what it prints is what cmd's own command prints.
+_GET_CONTENT = re.compile(r"(?i)\AGet-Content (?:-Path )?")
 
 
 class _Thread:

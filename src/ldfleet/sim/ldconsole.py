@@ -109,20 +109,21 @@ def _rows(world: World, caller: Caller) -> list[str]:
         blind = world.quirks.list2_blind_between_sessions and instance.session != caller.session
         state, pid, vm_pid = (0, -1, -1) if blind else world.phase(instance)
         window = 0 if pid < 0 else 100_000 + pid * 16
-        width, height, dpi = _screen(world, instance)
-        row = f"{instance.index},{world.title(instance)},{window},{window + 4 if window else 0},{state},{pid},{vm_pid}"
+        values = world.config(instance.index)
+        width, height, dpi = _screen(world, values)
+        row = f"{instance.index},{world.titled(instance, values)},{window},{window + 4 if window else 0},{state},{pid},{vm_pid}"
         rows.append(row if world.quirks.list2_seven_columns else f"{row},{width},{height},{dpi}")
     return rows
 
 
-def _screen(world: World, instance: Instance) -> tuple[Any, Any, Any]:
+def _screen(world: World, values: Mapping[str, Any] | None) -> tuple[Any, Any, Any]:
     """What the config says; without it LDPlayer 14 gives 1280x720@280, an English LDPlayer 9 1600x900@240."""
-    values = world.config(instance.index) or {}
-    size = values.get("advancedSettings.resolution")
     standard = (1280, 720, 280) if world.spec.major >= 14 else (1600, 900, 240)
+    known = values or {}
+    size = known.get("advancedSettings.resolution")
     if not isinstance(size, dict):
         return standard
-    return size.get("width", standard[0]), size.get("height", standard[1]), values.get("advancedSettings.resolutionDpi", standard[2])
+    return size.get("width", standard[0]), size.get("height", standard[1]), known.get("advancedSettings.resolutionDpi", standard[2])
 
 
 def _list2(call: Call) -> Said:
@@ -145,7 +146,7 @@ def _list3(call: Call) -> Said:
     instance = _chosen(call.world, call.options)
     if instance is None:
         return 0, _NO_PLAYER
-    width, height, dpi = _screen(call.world, instance)
+    width, height, dpi = _screen(call.world, call.world.config(instance.index))
     return 0, f"{instance.index},{call.world.title(instance)},0,{width},{height},{dpi}\r\n"
 
 

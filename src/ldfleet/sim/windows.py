@@ -118,6 +118,7 @@ class Windows:
         self.agent_lock = threading.Lock()
         self.history: deque[Start] = deque(maxlen=10_000)
         self.program_starts = 0
+        self.program_seconds = 0.0
         #: How a task's program is started (set by the host, which knows the engine).
         self.launch_task: Callable[[Caller, Task], None] = lambda _caller, _task: None
         self.next_pid = 4000
@@ -156,7 +157,9 @@ class Windows:
         with self.lock:
             self.program_starts += 1
             self.history.append(Start(self.clock.now(), path.rsplit("\\", 1)[-1], tuple(arguments), caller.session))
-            return program(self, arguments, raw, caller)
+            answer = program(self, arguments, raw, caller)
+            self.program_seconds += answer.seconds or 0.0
+            return answer
 
     def commands(self, program: str = "ldconsole.exe") -> list[tuple[str, ...]]:
         """The arguments of every start of a program so far, in order."""

@@ -88,15 +88,14 @@ class World(Windows):
 
     def config(self, index: int) -> dict[str, Any] | None:
         """The config as LDPlayer would read it now; None when it is garbled; empty when it is missing."""
-        path = self.config_path(index)
         try:
-            stat = path.stat()
+            stat = os.stat(f"{self._config_folder}/leidian{index}.config")  # list2 asks for every emulator: no Path is made for that
         except FileNotFoundError:
             return {}
         stamp = (stat.st_mtime_ns, stat.st_size)
         known = self._configs.get(index)
         if known is None or known[0] != stamp:
-            known = (stamp, layout.parse(path.read_bytes()))
+            known = (stamp, layout.parse(self.config_path(index).read_bytes()))
             self._configs[index] = known
         return known[1]
 
@@ -130,7 +129,10 @@ class World(Windows):
     # ---- emulators ------------------------------------------------------------------------------------------------------------------
     def title(self, instance: Instance) -> str:
         """``statusSettings.playerName``, or the default title where it is absent."""
-        values = self.config(instance.index)
+        return self.titled(instance, self.config(instance.index))
+
+    def titled(self, instance: Instance, values: Mapping[str, Any] | None) -> str:
+        """The title, for who has read the config (None: it is garbled) already."""
         if values is None:
             return instance.last_title if self.quirks.garbled_keeps_title and instance.last_title else self.default_title(instance.index)
         named = values.get("statusSettings.playerName")
