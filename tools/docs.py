@@ -154,7 +154,7 @@ def _rows(options: dict[str, Any], prefix: str) -> list[str]:
         if option.get("default") not in (None, {}):
             notes.append(f"Default `{str(option['default']).lower()}`.")
         rows.append(f"| `{prefix}{name}` | {kind} | {' '.join(notes)} |")
-        rows += _rows(option.get("suboptions", {}), f"{prefix}{name}[].")
+        rows += _rows(option.get("suboptions", {}), f"{prefix}{name}{'[]' if option['type'] == 'list' else ''}.")
     return rows
 
 

@@ -1,0 +1,197 @@
+"""What the product has is found in the documentation, the modules' examples run, and what they return is what they say they return."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import typer
+import yaml
+
+import rig
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import SETTINGS
+from ldfleet.cli import app
+from ldfleet.sim import commands, ldconsole, wire
+from ldfleet.sim.farm import Farm
+from ldfleet.sim.quirks import AILMENTS, Quirks
+
+MODULES = [path.stem for path in sorted((rig.ROOT / "plugins" / "modules").glob("*.yml"))]
+PLAYBOOKS = sorted((rig.ROOT / "playbooks").glob("*.yml"))
+
+
+def _sidecar(module: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((rig.ROOT / "plugins" / "modules" / f"{module}.yml").read_text(encoding="utf-8"))
+    return document
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """A host with what the examples speak of: a golden image, and an emulator of a person's."""
+    with rig.farm(tmp_path_factory.mktemp("farm")) as made:
+        world = made.hosts[0].world
+        world.add(None)
+        world.add("golden")
+        assert world.titles() == ["LDPlayer", "LDPlayer-1", "golden"]
+        yield made
+
+
+# ---- everything is named ------------------------------------------------------------------------------------------------------------
+
+
+def _missing(page: str, words: Iterable[str]) -> list[str]:
+    text = (rig.ROOT / page).read_text(encoding="utf-8")
+    return [word for word in words if f"`{word}`" not in text]
+
+
+def test_modules_and_their_options_are_documented() -> None:
+    def names(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+        for name, option in options.items():
+            yield prefix + name
+            yield from names(option.get("suboptions") or {}, f"{prefix}{name}{'[]' if option['type'] == 'list' else ''}.")
+
+    for module in MODULES:
+        section = (rig.ROOT / "docs" / "modules.md").read_text(encoding="utf-8").partition(f"## ldfleet.ldplayer.{module}\n")[2]
+        section = section.partition("\n## ")[0]
+        assert [name for name in names(_sidecar(module)["DOCUMENTATION"]["options"]) if f"| `{name}` |" not in section] == []
+
+
+def test_settings_are_documented() -> None:
+    assert _missing("docs/settings.md", SETTINGS) == []
+    assert _missing("docs/settings.md", (key for setting in SETTINGS.values() for key in setting.keys)) == []
+
+
+def test_playbooks_and_their_variables_are_documented() -> None:
+    assert _missing("docs/playbooks.md", (f"ldfleet.ldplayer.{playbook.stem}" for playbook in PLAYBOOKS)) == []
+    page = (rig.ROOT / "docs" / "playbooks.md").read_text(encoding="utf-8")
+    used = {word for playbook in PLAYBOOKS for word in _variables(playbook)}
+    assert {word for word in used if f"| `{word}` |" not in page} == set()
+
+
+def _variables(playbook: Path) -> set[str]:
+    import re
+
+    text = playbook.read_text(encoding="utf-8")
+    return set(re.findall(r"ldplayer_\w+", text)) - set(re.findall(r"register: (\w+)", text))
+
+
+def test_verbs_and_options_of_the_program_are_documented() -> None:
+    group = typer.main.get_command(app)
+    verbs: dict[str, Any] = group.commands  # type: ignore[attr-defined]
+    page = (rig.ROOT / "docs" / "playbooks.md").read_text(encoding="utf-8")
+    assert [verb for verb in verbs if f"`ldfleet {verb}`" not in page] == []
+    assert [option for parameter in group.params for option in parameter.opts if option not in page] == []
+    for verb, command in verbs.items():
+        named = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+        assert _missing("docs/simulator.md", named) == [], verb
+
+
+def test_what_the_simulator_plays_is_documented() -> None:
+    page = "docs/simulator.md"
+    assert _missing(page, (field.name for field in dataclasses.fields(Quirks))) == []
+    assert _missing(page, AILMENTS) == []
+    assert _missing(page, get_args(wire.Kind)) == []
+    assert _missing(page, ldconsole._COMMANDS) == []
+    assert _missing(page, ("reg query" if word == "reg" else word for word in commands._OWN)) == []
+
+
+def test_the_rooms_of_the_readme_are_those_that_exist() -> None:
+    rooms = (rig.ROOT / "README.md").read_text(encoding="utf-8").partition("## The rooms\n")[2].partition("\n## ")[0]
+    named = {word for row in rooms.splitlines()[2:] for word in row.split("|")[1].replace("`", " ").split()} if rooms else set()
+    assert named
+    assert {room for room in named if not (rig.ROOT / room).exists()} == set()
+    folders = [*(rig.ROOT / "plugins").iterdir(), *(rig.ROOT / "plugins" / "plugin_utils").iterdir()]
+    there = {str(path.relative_to(rig.ROOT)) for path in folders if path.is_dir() and not path.name.startswith("__")}
+    assert {room for room in there if not any(word.startswith(f"{room}/") for word in named)} == set()
+
+
+# ---- examples and results -----------------------------------------------------------------------------------------------------------
+
+
+def test_examples_of_every_module_and_filter_run_in_check_mode(farm: Farm, tmp_path: Path) -> None:
+    """Against one host; the filter's example speaks of a result that is registered before it."""
+    tasks: list[dict[str, Any]] = [{"ldfleet.ldplayer.emulator_info": {}, "register": "ldplayer_status"}]
+    for sidecar in sorted((rig.ROOT / "plugins").glob("*/*.yml")):
+        examples = yaml.safe_load(yaml.safe_load(sidecar.read_text(encoding="utf-8"))["EXAMPLES"])
+        assert examples, sidecar
+        tasks += examples
+    play = [{"name": "Examples", "hosts": "all", "gather_facts": False, "tasks": tasks}]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(play), encoding="utf-8")
+    (tmp_path / "inventory.yml").write_text(farm.inventory_text(), encoding="utf-8")
+    before = farm.hosts[0].world.titles()
+    done = subprocess.run(
+        [str(rig.BIN / "ansible-playbook"), "-i", str(tmp_path / "inventory.yml"), "--check", str(tmp_path / "play.yml")],
+        cwd=rig.ROOT, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("\nTASK [") == len(tasks)
+    assert farm.hosts[0].world.titles() == before
+
+
+def _undocumented(found: Any, documented: Mapping[str, Any], where: str) -> list[str]:
+    """Keys of a result that its documentation does not have. Where it goes no deeper, neither does this."""
+    items = found if isinstance(found, list) else [found]
+    paths = []
+    for item in items:
+        for key, value in item.items():
+            if key not in documented:
+                paths.append(f"{where}{key}")
+            elif "contains" in documented[key]:
+                paths += _undocumented(value, documented[key]["contains"], f"{where}{key}.")
+    return paths
+
+
+#: Ansible's own keys of a result.
+_ANSIBLES = {"changed", "diff", "failed", "msg", "exception", "warnings", "_ansible_no_log", "invocation", "unreachable"}
+
+_RESULTS: list[tuple[str, dict[str, Any]]] = [
+    ("emulators", {"emulators": [{"name": "clone", "clone_from": "golden", "cpu": 2}, {"name": "golden", "state": "stopped"}]}),
+    ("emulators", {"emulators": [{"name": "clone", "protect": True, "state": "absent"}]}),
+    ("emulators", {"emulators": [{"name": "LDPlayer", "memory": 3000}, {"name": "LDPlayer", "cpu": 9}]}),
+    ("emulators", {"emulators": [{"name": "new", "clone_from": "nobody"}]}),
+    ("emulator", {"name": "golden", "adb": "local"}),
+    ("emulator_info", {}),
+    ("emulator_info", {"install_dir": "C:\\nowhere"}),
+]
+
+
+@pytest.mark.parametrize(("module", "arguments"), _RESULTS, ids=range(len(_RESULTS)))
+def test_what_is_returned_is_documented(farm: Farm, tmp_path: Path, module: str, arguments: dict[str, Any]) -> None:
+    result = rig.ansible(farm.inventory(), tmp_path, module, arguments).one()
+    found = {key: value for key, value in result.items() if key not in _ANSIBLES and not key.startswith("_ansible")}
+    assert _undocumented(found, _sidecar(module)["RETURN"], "") == []
+    always = {name for name, value in _sidecar(module)["RETURN"].items() if value["returned"] == "always"}
+    assert always <= set(found)
+
+
+def test_wrong_options_are_returned_one_by_one(farm: Farm, tmp_path: Path) -> None:
+    entries = [{"name": "LDPlayer", "memory": 3000}, {"name": "scout", "cpu": 9}]
+    errors = rig.ansible(farm.inventory(), tmp_path, "emulators", {"emulators": entries}).one()["errors"]
+    assert [(error["code"], error["about"]) for error in errors] == [
+        ("BadOption", "emulators[0].memory"),
+        ("BadOption", "emulators[1].cpu"),
+    ]
+
+
+def test_only_what_was_compared_is_in_sync(farm: Farm, tmp_path: Path) -> None:
+    """Of an emulator that nothing was declared for, also of one that is owned, nobody can say that it is as declared."""
+
+    def synced(module: str, arguments: dict[str, Any]) -> dict[str, str]:
+        emulators = rig.ansible(farm.inventory(), tmp_path, module, arguments).one()["emulators"]
+        return {e["name"]: condition["reason"] for e in emulators for condition in e["conditions"] if condition["type"] == "Synced"}
+
+    assert synced("emulator", {"name": "golden"})["golden"] == "InSync"
+    assert synced("emulator_info", {})["golden"] == "NotCompared"
+    wanted = {"LDPlayer": "NotManaged", "golden": "NotCompared", "other": "InSync"}
+    assert wanted.items() <= synced("emulator", {"name": "other"}).items()
+    assert rig.ansible(farm.inventory(), tmp_path, "emulator", {"name": "other", "state": "absent"}).code == 0
+
+
+def test_all_modules_say_alike_what_they_return_alike() -> None:
+    returns = {module: _sidecar(module)["RETURN"] for module in MODULES}
+    for key in ("emulators", "host", "errors", "digest", "round_trips"):
+        keys = [set(found[key].get("contains", ())) for found in returns.values()]
+        assert all(found == keys[0] for found in keys), key

@@ -1,0 +1,158 @@
+"""What the pages show is true: commands run and print what is shown, blocks parse, links lead somewhere, and no page knows a machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+import pages
+import rig
+import terminal
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, options
+from ldfleet.sim import powershell
+
+VERBS = set(re.findall(r"^([a-z]+):.*## ", (rig.ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+TYPED = [page for page in pages.PAGES if any(not command.line.startswith("make ") for command in pages.commands(page))]
+
+
+@contextmanager
+def _sandbox(folder: Path, page: Path) -> Iterator[Path]:
+    (folder / "checkout").mkdir()
+    here = terminal.checkout(folder / "checkout")
+    with ExitStack() as stack:
+        if "inventories/mine" in page.read_text(encoding="utf-8"):
+            stack.enter_context(terminal.readers_hosts(here, folder / "farm"))
+        yield here
+
+
+@pytest.mark.parametrize("page", TYPED, ids=pages.name)
+def test_commands_run_and_print_what_is_shown(page: Path, tmp_path: Path) -> None:
+    """All but make, which is what runs this test. Shown lines must come in the order shown; a page may leave lines out, best with a line `…`."""
+    commands = [command for command in pages.commands(page) if not command.line.startswith("make ")]
+    with _sandbox(tmp_path, page) as here:
+        typed = terminal.type_in(here, [command.line for command in commands])
+    for command, done in zip(commands, typed, strict=True):
+        assert done.code in (0, None), f"{done.line}\n{done.output}"
+        printed = iter([line.rstrip() for line in done.output.splitlines()])
+        missing = [line for line in command.shown if line not in ("", "…") and line not in printed]
+        assert not missing, f"{done.line} does not print {missing[0]!r} where it is shown, but\n{done.output}"
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_make_verbs_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = {word for line in re.findall(r"(?:`|^\$ )make ([a-z ]+)(?:`|$)", text, re.MULTILINE) for word in line.split()}
+    assert named <= VERBS
+
+
+def test_python_runs(tmp_path: Path) -> None:
+    blocks = pages.every("python")
+    assert blocks
+    for block in blocks:
+        done = subprocess.run([sys.executable, "-c", block.text], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"{pages.name(block.page)}\n{done.stderr}"
+
+
+def test_powershell_is_read_by_the_real_parser(tmp_path: Path) -> None:
+    """Its findings on syntax count, also that of Windows PowerShell 5.1; that commands of Windows are not in this engine does not."""
+    engine = powershell.locate("pwsh")
+    if isinstance(engine, str):
+        pytest.skip(engine)
+    for number, block in enumerate(pages.every("powershell")):
+        file = tmp_path / f"{number}.ps1"
+        file.write_text(block.text, encoding="ascii")
+        done = subprocess.run([str(engine), "--check", str(file)], capture_output=True, text=True, check=False, timeout=60)
+        said = done.stdout.splitlines()
+        assert re.fullmatch(r"clean|\d+ findings", said[-1]), done.stdout + done.stderr
+        assert [line for line in said[:-1] if not line.endswith("cannot run in this host")] == []
+
+
+# ---- YAML ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _yaml() -> list[object]:
+    return [yaml.safe_load(block.text) for block in pages.every("yaml")]
+
+
+def _is_plays(document: object) -> bool:
+    return isinstance(document, list) and all("hosts" in item for item in document)
+
+
+def _is_tasks(document: object) -> bool:
+    return isinstance(document, list) and not any("hosts" in item for item in document)
+
+
+def test_every_yaml_block_is_plays_tasks_or_fleet_variables() -> None:
+    """Tasks are the modules' own examples, which are run (test_modules)."""
+    variables = [document for document in _yaml() if not _is_plays(document) and not _is_tasks(document)]
+    assert variables
+    for document in variables:
+        assert isinstance(document, dict)
+        assert all(str(key).startswith("ldplayer_") for key in document)
+
+
+def test_fleet_variables_are_taken_by_the_module() -> None:
+    found = [document for document in _yaml() if isinstance(document, dict)]
+    for file in sorted((rig.ROOT / "inventories").glob("*/group_vars/*.yml")):
+        found.append(yaml.safe_load(file.read_text(encoding="utf-8")))
+    for document in found:
+        given = options.checked(
+            spec("emulators"), {key.removeprefix("ldplayer_"): value for key, value in document.items()}, desired.TAKERS
+        )
+        entry = spec("emulators")["emulators"]["suboptions"]
+        assert desired.build(given["emulators"], *desired.shared(given["defaults"], given["profiles"], entry)).emulators
+
+
+def test_the_readmes_fleet_is_the_demos() -> None:
+    demo = yaml.safe_load((rig.ROOT / "inventories" / "demo" / "group_vars" / "ldplayer.yml").read_text(encoding="utf-8"))
+    (shown,) = pages.blocks(rig.ROOT / "README.md", "yaml")
+    assert yaml.safe_load(shown.text) == demo
+
+
+def test_playbooks_of_pages_and_of_the_collection_pass_the_syntax_check(tmp_path: Path) -> None:
+    files = sorted((rig.ROOT / "playbooks").glob("*.yml"))
+    for number, document in enumerate(document for document in _yaml() if _is_plays(document)):
+        files.append(tmp_path / f"{number}.yml")
+        files[-1].write_text(yaml.safe_dump(document), encoding="utf-8")
+    done = subprocess.run(
+        [str(rig.BIN / "ansible-playbook"), "--syntax-check", *map(str, files)],
+        cwd=rig.ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ---- links and machines -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in pages.links(page):
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in pages.anchors(there), target
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, left = set(), [rig.ROOT / "README.md"]
+    while left:
+        page = left.pop()
+        reached.add(page)
+        targets = [(page.parent / target.partition("#")[0]).resolve() for target in pages.links(page)]
+        left += [target for target in targets if target.suffix == ".md" and target not in reached]
+    assert set(pages.PAGES) <= reached
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_no_page_knows_a_machine(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert str(rig.ROOT) not in text
+    assert not re.search(r"(?<![\w.])/(?:work|root|home|tmp|opt|mnt|Users)/", text)
