@@ -37,7 +37,7 @@ def file(name: str, data: bytes) -> dict[str, Any]:
 
 def facts(acp: int = 1252) -> HostFacts:
     """What a reply tells of the host WS-01."""
-    return HostFacts("WS-01", 1_800_000_000_000, acp, 437 if acp == 1252 else acp, "5.1", "C:\\ProgramData")
+    return HostFacts("WS-01", 1_800_000_000_000, acp, 437 if acp == 1252 else acp, "5.1", "C:\\ProgramData", "desktop", "WS-01\\player")
 
 
 def reply(

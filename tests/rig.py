@@ -14,14 +14,16 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import converge, desired, observed, options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import converge, desired, lower, observed, options, report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import ReplyLost
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 from ldfleet.sim import engine_port
+from ldfleet.sim.assembly import assemble
 from ldfleet.sim.clock import Clock
 from ldfleet.sim.farm import Farm, Plan
 from ldfleet.sim.layout import Spec
+from ldfleet.sim.windows import Caller
 from ldfleet.sim.world import World
 
 ROOT = Path(__file__).parent.parent
@@ -105,13 +107,15 @@ class Direct:
     world: World
     cuts: dict[int, str] = field(default_factory=dict)
     runs: int = 0
+    desktop: str = "auto"
+    user: str = "Administrator"
 
     def run(self, script: str, payload: bytes) -> str:
         self.runs += 1
         cut = self.cuts.get(self.runs)
         if cut == "before":
             raise ControllerDied
-        text, _replayed = engine_port.answer(self.world, payload.decode("ascii"))
+        text = engine_port.answer(self.world, payload.decode("ascii"), Caller(self.user)).text
         if cut == "after":
             raise ControllerDied
         if cut == "lost":
@@ -128,12 +132,12 @@ class ControllerDied(Exception):
 
 def world(folder: Path, spec: Spec | None = None, seed: int = 1) -> World:
     """A host that needs no listener."""
-    return World(folder, "WS-01", spec or Spec(), Clock(skip=True), seed=seed)
+    return assemble(folder, "WS-01", spec or Spec(), Clock(skip=True), seed=seed)
 
 
 def session(direct: Direct) -> Session:
     """A session over it, without pauses."""
-    return Session(direct, "# agent", "ws-01", sleep=lambda _seconds: None, clock=lambda: 0.0, jitter=lambda: 0.0)
+    return Session(direct, "# agent", "ws-01", desktop=direct.desktop, sleep=lambda _seconds: None, clock=lambda: 0.0, jitter=lambda: 0.0)
 
 
 def wanted(entries: Sequence[dict[str, Any]], **more: Any) -> desired.Desired:
@@ -143,28 +147,52 @@ def wanted(entries: Sequence[dict[str, Any]], **more: Any) -> desired.Desired:
 
 def check(direct: Direct, goal: desired.Desired) -> Outcome:
     """What check mode does."""
-    return converge.check(goal, _observe(session(direct)))
+    return converge.check(goal, _observe(session(direct), goal))
 
 
 def apply(direct: Direct, goal: desired.Desired, slice_ms: int = SLICE_MS) -> Outcome:
     """What a real run does (see _action.py; only Ansible is left out)."""
     link = session(direct)
-    work = converge.converge(goal, _observe(link), None)
+    lease = lower.Lease(link.new_id(), "somebody")
+    asked = lower.questions(goal)
+    work = converge.converge(goal, _observe(link, goal), None, lease, slice_ms)
     try:
         batch = next(work)
         while True:
             try:
-                reply = link.act(batch.operations, slice_ms)
+                reply = link.act(batch.operations, slice_ms, report.note(batch, lease))
             except ReplyLost:
-                reply = link.ask(observed.look(None), slice_ms)
+                reply = link.ask(observed.look(None, asked), slice_ms)
             batch = work.send(reply)
     except StopIteration as end:
         outcome: Outcome = end.value
         return outcome
 
 
-def _observe(link: Session) -> observed.Observation:
-    return observed.observation(link.ask(observed.look(None), SLICE_MS), None)
+def _observe(link: Session, goal: desired.Desired) -> observed.Observation:
+    looking = converge.observing(None, lower.questions(goal))
+    try:
+        operations = next(looking)
+        while True:
+            operations = looking.send(link.ask(operations, SLICE_MS))
+    except StopIteration as end:
+        seen: observed.Observation = end.value
+        return seen
 
 
-__all__ = ["BIN", "ROOT", "ControllerDied", "Direct", "Play", "ansible", "apply", "check", "farm", "options", "session", "wanted", "world"]
+__all__ = [
+    "BIN",
+    "ROOT",
+    "ControllerDied",
+    "Direct",
+    "Outcome",
+    "Play",
+    "ansible",
+    "apply",
+    "check",
+    "farm",
+    "options",
+    "session",
+    "wanted",
+    "world",
+]

@@ -17,4 +17,6 @@ class ActionModule(FleetAction):
     module = "emulator"
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
-        return self.reconcile(desired.build([given], where=""), session, given)
+        needed = given["desktop_session"] != "never"
+        wanted = desired.build([given], where="", starting=desired.starting(given), desktop_needed=needed)
+        return self.reconcile(wanted, session, given)

@@ -18,5 +18,8 @@ class ActionModule(FleetAction):
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         defaults, profiles = desired.shared(given["defaults"], given["profiles"], spec(self.module)["emulators"]["suboptions"])
-        wanted = desired.build(given["emulators"], defaults, profiles, given["purge"], given["max_destroy"])
+        starting = desired.starting(given)
+        needed = given["desktop_session"] != "never"
+        entries, purge, most = given["emulators"], given["purge"], given["max_destroy"]
+        wanted = desired.build(entries, defaults, profiles, purge, most, starting=starting, desktop_needed=needed)
         return self.reconcile(wanted, session, given)

@@ -32,7 +32,8 @@ attributes:
     support: none
     details: It is refused. Long work is cut into batches, and each is proved.
 notes:
-  - Works over the connections winrm, psrp and ssh (with C(ansible_shell_type=powershell)), with the host's own connection variables.
+  - Made for the connections winrm, psrp and ssh (with C(ansible_shell_type=powershell)), with the host's own connection variables. Only winrm has
+    been run so far, and only against simulated hosts.
 """
 
     INFO = r"""

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 #
 # The only code of ldfleet that runs on a Windows host. It carries out a batch of operations and decides nothing. It runs in Windows
-# PowerShell 5.1 and in PowerShell 7, is ASCII, and keeps to the language, .NET and ConvertFrom-Json, ConvertTo-Json, New-Object.
+# PowerShell 5.1 and in PowerShell 7, is ASCII, and keeps to the language, .NET and ConvertFrom-Json, ConvertTo-Json, New-Object, Where-Object,
+# ForEach-Object.
 param($request)
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
@@ -16,6 +17,12 @@ function Get-Field($object, [string]$name, $default) {
     $property = $object.PSObject.Properties[$name]
     if ($null -eq $property -or $null -eq $property.Value) { return $default }
     return , $property.Value
+}
+
+# A field that is a list, one by one: the comma in Get-Field would make a list of a list of it.
+function Get-List($object, [string]$name) {
+    $value = Get-Field $object $name @()
+    return $value
 }
 
 # A failure that an operation reports; everything else that escapes one is a bug (AgentFault).
@@ -58,14 +65,20 @@ $operations = @{
     read   = @{ must = @('folder', 'pattern', 'content', 'max_bytes'); may = @() }
     write  = @{ must = @('path', 'data', 'expect'); may = @('parents', 'keep') }
     remove = @{ must = @('path', 'expect'); may = @() }
+    copy   = @{ must = @('from', 'path', 'expect'); may = @('parents') }
+    fetch  = @{ must = @('url', 'path', 'sha256', 'max_bytes', 'timeout_ms'); may = @() }
+    each   = @{ must = @('over', 'pattern', 'program', 'arguments', 'timeout_ms', 'output_cap'); may = @() }
+    pause  = @{ must = @('ms'); may = @() }
+    lease  = @{ must = @('action', 'token', 'holder', 'ms'); may = @() }
 }
+$batchKeys = @('protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'desktop', 'note', 'ops')
 
 function Assert-Batch($batch) {
-    foreach ($key in 'protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'ops') {
+    foreach ($key in $batchKeys) {
         if ($null -eq $batch.PSObject.Properties[$key]) { Stop-Operation 'BadRequest' "the batch has no $key" }
     }
     foreach ($property in $batch.PSObject.Properties) {
-        if (@('protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'ops') -cnotcontains $property.Name) {
+        if ($batchKeys -cnotcontains $property.Name) {
             Stop-Operation 'BadRequest' "the batch has the unknown key $($property.Name)"
         }
     }
@@ -85,7 +98,7 @@ function Assert-Batch($batch) {
                 Stop-Operation 'BadRequest' "$id has the unknown key $($property.Name)"
             }
         }
-        foreach ($need in @(Get-Field $operation 'needs' @())) {
+        foreach ($need in @(Get-List $operation 'needs')) {
             if (-not $known.ContainsKey([string]$need)) { Stop-Operation 'BadRequest' "$id needs $need, which is no earlier operation" }
         }
         $known[$id] = $true
@@ -190,48 +203,41 @@ function Stop-Tree($process) {
 }
 
 # Both pipes at the same time, and the end of the process ends the wait: a launched emulator inherits the pipes and keeps them open.
-function Read-Process($process, [long]$timeout, [long]$cap) {
-    $pipes = @()
-    foreach ($stream in $process.StandardOutput.BaseStream, $process.StandardError.BaseStream) {
-        $buffer = New-Object byte[] 65536
-        $pipes += @{ stream = $stream; buffer = $buffer; kept = (New-Object IO.MemoryStream); cut = $false; task = $stream.ReadAsync($buffer, 0, 65536) }
+# One look at a running program: takes what has arrived, and says whether it is done.
+function Test-Done($run) {
+    if ($run.ended -lt 0 -and $run.process.HasExited) { $run.ended = $run.clock.ElapsedMilliseconds }
+    foreach ($pipe in $run.pipes) {
+        if ($null -eq $pipe.task -or -not $pipe.task.IsCompleted) { continue }
+        $count = 0
+        if (-not $pipe.task.IsFaulted -and -not $pipe.task.IsCanceled) { $count = $pipe.task.Result }
+        if ($count -le 0) { $pipe.task = $null; continue }
+        $room = [Math]::Max([long]0, $run.cap - $pipe.kept.Length)
+        $pipe.kept.Write($pipe.buffer, 0, [int][Math]::Min($room, [long]$count))
+        if ($count -gt $room) { $pipe.cut = $true }
+        $pipe.task = $pipe.stream.ReadAsync($pipe.buffer, 0, 65536)
     }
-    $clock = [Diagnostics.Stopwatch]::StartNew()
-    $ended = [long]-1
-    $late = $false
-    while ($true) {
-        if ($ended -lt 0 -and $process.HasExited) { $ended = $clock.ElapsedMilliseconds }
-        $tasks = [Threading.Tasks.Task[]]@($pipes | Where-Object { $null -ne $_.task } | ForEach-Object { $_.task })
-        if ($ended -ge 0 -and ($tasks.Count -eq 0 -or $clock.ElapsedMilliseconds - $ended -ge 500)) { break }
-        if ($ended -lt 0 -and $clock.ElapsedMilliseconds -ge $timeout) {
-            $late = $true
-            Stop-Tree $process
-            $ended = $clock.ElapsedMilliseconds
-            continue
-        }
-        if ($tasks.Count -eq 0) { [void]$process.WaitForExit(20) } else { [void][Threading.Tasks.Task]::WaitAny($tasks, 20) }
-        foreach ($pipe in $pipes) {
-            if ($null -eq $pipe.task -or -not $pipe.task.IsCompleted) { continue }
-            $count = 0
-            if (-not $pipe.task.IsFaulted -and -not $pipe.task.IsCanceled) { $count = $pipe.task.Result }
-            if ($count -le 0) { $pipe.task = $null; continue }
-            $room = [Math]::Max([long]0, $cap - $pipe.kept.Length)
-            $pipe.kept.Write($pipe.buffer, 0, [int][Math]::Min($room, [long]$count))
-            if ($count -gt $room) { $pipe.cut = $true }
-            $pipe.task = $pipe.stream.ReadAsync($pipe.buffer, 0, 65536)
-        }
+    if ($run.ended -lt 0 -and $run.clock.ElapsedMilliseconds -ge $run.timeout) {
+        $run.late = $true
+        Stop-Tree $run.process
+        $run.ended = $run.clock.ElapsedMilliseconds
     }
-    return @{ stdout = $pipes[0].kept.ToArray(); stderr = $pipes[1].kept.ToArray(); truncated = ($pipes[0].cut -or $pipes[1].cut); timed_out = $late }
+    $open = @($run.pipes | Where-Object { $null -ne $_.task }).Count
+    return ($run.ended -ge 0 -and ($open -eq 0 -or $run.clock.ElapsedMilliseconds - $run.ended -ge 500))
 }
 
-# One run of a program, its outcome in $result; returns stdout as Latin-1 text.
-function Invoke-Program($operation, $result, [long]$timeout) {
-    $program = Expand-Variable $operation.program
+# Until one of these programs has something to say, or 20 ms have passed.
+function Wait-Any($runs) {
+    $tasks = [Threading.Tasks.Task[]]@($runs | ForEach-Object { $_.pipes } | Where-Object { $null -ne $_.task } | ForEach-Object { $_.task })
+    if ($tasks.Count -eq 0) { [void]@($runs)[0].process.WaitForExit(20) } else { [void][Threading.Tasks.Task]::WaitAny($tasks, 20) }
+}
+
+# Starts a program and returns what there is to know of it while it runs.
+function Start-Program([string]$program, [string]$arguments, [long]$timeout, [long]$cap) {
     if (-not $program.EndsWith('.exe', [StringComparison]::OrdinalIgnoreCase) -or -not [IO.Path]::IsPathRooted($program)) {
         Stop-Operation 'BadRequest' "$program is not the full path of an .exe"
     }
     if (-not [IO.File]::Exists($program)) { Stop-Operation 'NotFound' "there is no $program" }
-    $start = New-Object Diagnostics.ProcessStartInfo($program, [string]$operation.arguments)
+    $start = New-Object Diagnostics.ProcessStartInfo($program, $arguments)
     $start.UseShellExecute = $false
     $start.CreateNoWindow = $true
     $start.RedirectStandardInput = $true
@@ -245,15 +251,35 @@ function Invoke-Program($operation, $result, [long]$timeout) {
         Stop-Operation 'StartFailed' $problem.Message
     }
     $process.StandardInput.Close()
-    $seen = Read-Process $process $timeout ([long]$operation.output_cap)
-    $result.timed_out = $seen.timed_out
-    $result.truncated = $seen.truncated
-    $result.stdout = [Convert]::ToBase64String($seen.stdout)
-    $result.stderr = [Convert]::ToBase64String($seen.stderr)
+    $pipes = @()
+    foreach ($stream in $process.StandardOutput.BaseStream, $process.StandardError.BaseStream) {
+        $buffer = New-Object byte[] 65536
+        $pipes += @{ stream = $stream; buffer = $buffer; kept = (New-Object IO.MemoryStream); cut = $false; task = $stream.ReadAsync($buffer, 0, 65536) }
+    }
+    return @{
+        process = $process; pipes = $pipes; clock = [Diagnostics.Stopwatch]::StartNew(); ended = [long]-1; late = $false
+        timeout = $timeout; cap = $cap
+    }
+}
+
+# The outcome of a program that is done, in $result; returns stdout as Latin-1 text.
+function Complete-Program($run, $result) {
+    $result.timed_out = $run.late
+    $result.truncated = ($run.pipes[0].cut -or $run.pipes[1].cut)
+    $out = $run.pipes[0].kept.ToArray()
+    $result.stdout = [Convert]::ToBase64String($out)
+    $result.stderr = [Convert]::ToBase64String($run.pipes[1].kept.ToArray())
     $result.exit = $null
-    if ($process.HasExited) { $result.exit = $process.ExitCode }
-    $process.Dispose()
-    return $latin1.GetString($seen.stdout)
+    if ($run.process.HasExited) { $result.exit = $run.process.ExitCode }
+    $run.process.Dispose()
+    return $latin1.GetString($out)
+}
+
+# One run of a program from start to end.
+function Invoke-Program($operation, $result, [long]$timeout) {
+    $run = Start-Program (Expand-Variable $operation.program) ([string]$operation.arguments) $timeout ([long]$operation.output_cap)
+    while (-not (Test-Done $run)) { Wait-Any @($run) }
+    return Complete-Program $run $result
 }
 
 function Test-Pattern([string]$text, [string]$pattern) {
@@ -262,10 +288,11 @@ function Test-Pattern([string]$text, [string]$pattern) {
 
 function Invoke-Exec($operation, $result) {
     $text = Invoke-Program $operation $result ([long]$operation.timeout_ms)
+    $outputs[[string]$operation.id] = $text
     if ($result.timed_out) { Stop-Operation 'Timeout' "it was still running after $($operation.timeout_ms) ms and was ended" }
     $exits = Get-Field $operation 'exits' $null
     if ($null -ne $exits -and @($exits) -notcontains $result.exit) { Stop-Operation 'ExitCode' "it exited with $($result.exit)" }
-    foreach ($pattern in @(Get-Field $operation 'match' @())) {
+    foreach ($pattern in @(Get-List $operation 'match')) {
         if (-not (Test-Pattern $text $pattern)) { Stop-Operation 'NoMatch' "its output does not match $pattern" }
     }
 }
@@ -277,6 +304,7 @@ function Invoke-Until($operation, $result) {
         $left = [Math]::Min([long]$operation.deadline_ms - $clock.ElapsedMilliseconds, $slice - $batchClock.ElapsedMilliseconds)
         $result.tries += 1
         $text = Invoke-Program $operation $result ([Math]::Min([long]$operation.timeout_ms, [Math]::Max([long]1000, $left)))
+        $outputs[[string]$operation.id] = $text
         if (-not $result.timed_out -and (Test-Pattern $text $operation.pattern)) { return }
         if ($clock.ElapsedMilliseconds + $operation.interval_ms -ge $operation.deadline_ms) {
             Stop-Operation 'Deadline' "nothing matched $($operation.pattern) within $($operation.deadline_ms) ms"
@@ -286,6 +314,43 @@ function Invoke-Until($operation, $result) {
         }
         [Threading.Thread]::Sleep([int]$operation.interval_ms)
     }
+}
+
+# The same program for each match of a pattern in another operation's output, several at a time. Only digits are ever put in.
+function Invoke-Each($operation, $result) {
+    $found = @()
+    if ($outputs.ContainsKey([string]$operation.over)) {
+        $options = [Text.RegularExpressions.RegexOptions]::None
+        $found = @([regex]::Matches($outputs[[string]$operation.over], $operation.pattern, $options, [TimeSpan]::FromSeconds(5)) |
+                ForEach-Object { $_.Groups[1].Value } | Where-Object { $_ -cmatch '\A[0-9]{1,9}\z' })
+    }
+    $program = Expand-Variable $operation.program
+    $waiting = New-Object Collections.Queue(, [object[]]$found)
+    $running = New-Object Collections.ArrayList
+    $runs = New-Object Collections.ArrayList
+    while ($waiting.Count -gt 0 -or $running.Count -gt 0) {
+        while ($waiting.Count -gt 0 -and $running.Count -lt 8) {
+            $key = [string]$waiting.Dequeue()
+            $run = Start-Program $program ([string]$operation.arguments).Replace('{1}', $key) ([long]$operation.timeout_ms) ([long]$operation.output_cap)
+            $run.key = $key
+            [void]$running.Add($run)
+        }
+        foreach ($run in $running.ToArray()) {
+            if (-not (Test-Done $run)) { continue }
+            $entry = @{ key = $run.key }
+            [void](Complete-Program $run $entry)
+            [void]$runs.Add($entry)
+            $running.Remove($run)
+        }
+        if ($running.Count -gt 0) { Wait-Any $running.ToArray() }
+    }
+    $result.runs = $runs.ToArray()
+}
+
+function Invoke-Pause($operation, $result) {
+    $left = [Math]::Min([long]$operation.ms, [Math]::Max([long]0, $slice - $batchClock.ElapsedMilliseconds))
+    [Threading.Thread]::Sleep([int]$left)
+    if ($left -lt [long]$operation.ms) { Stop-Operation 'SliceOver' 'the slice was over before the pause was' }
 }
 
 # ---- read, write, remove ------------------------------------------------------------------------------------------------------------
@@ -389,16 +454,134 @@ function Invoke-Remove($operation, $result) {
     [void](Invoke-Patiently { [IO.File]::Delete($path) })
 }
 
+function Invoke-Copy($operation, $result) {
+    $from = Expand-Variable $operation.from
+    $path = Expand-Variable $operation.path
+    if (-not [IO.File]::Exists($from)) { Stop-Operation 'NotFound' "there is no $from" }
+    [void](Assert-Expected $path $operation.expect)
+    $bytes = Invoke-Patiently { , (Read-Bytes $from) }
+    Set-File $path $bytes ([bool](Get-Field $operation 'parents' $false))
+    $result.sha256 = Get-Hash $bytes
+}
+
+function Get-FileHash256([string]$path) {
+    $stream = New-Object IO.FileStream($path, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]::Read)
+    try { return [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($stream)).Replace('-', '').ToLowerInvariant() }
+    finally { $stream.Dispose() }
+}
+
+# The host pulls a file itself. What was left of a broken pull is gone on with; what has another hash than wanted never gets the name.
+function Invoke-Fetch($operation, $result) {
+    $path = Expand-Variable $operation.path
+    $result.bytes = [long]0
+    $result.resumed_from = [long]0
+    if ([IO.File]::Exists($path) -and (Get-FileHash256 $path) -ceq $operation.sha256) {
+        $result.bytes = (New-Object IO.FileInfo($path)).Length
+        $result.fetched = $false
+        return
+    }
+    [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
+    $part = $path + '.part'
+    try { Read-Web $operation $part $result }
+    catch {
+        $problem = $_.Exception
+        while ($null -ne $problem.InnerException) { $problem = $problem.InnerException }
+        if ($problem.Data.Contains('code') -or $problem -is [IO.IOException] -or $problem -is [UnauthorizedAccessException]) { throw }
+        Stop-Operation 'FetchFailed' $problem.Message
+    }
+    $hash = Get-FileHash256 $part
+    if ($hash -cne $operation.sha256) {
+        [IO.File]::Delete($part)
+        $failure = New-Object InvalidOperationException('what came has another hash than wanted')
+        $failure.Data['code'] = 'Mismatch'
+        $failure.Data['found'] = $hash
+        throw $failure
+    }
+    if ([IO.File]::Exists($path)) { [IO.File]::Delete($path) }
+    [IO.File]::Move($part, $path)
+    $result.fetched = $true
+}
+
+function Read-Web($operation, [string]$part, $result) {
+    # Windows PowerShell offers TLS 1.0 by default, which servers refuse.
+    if ($PSVersionTable.PSEdition -ne 'Core') { [Net.ServicePointManager]::SecurityProtocol = [Net.SecurityProtocolType]::Tls12 }
+    $clock = [Diagnostics.Stopwatch]::StartNew()
+    $request = [Net.WebRequest]::Create([string]$operation.url)
+    if (-not ($request -is [Net.HttpWebRequest])) { Stop-Operation 'BadRequest' 'only http and https addresses are fetched' }
+    $request.Timeout = [int]$operation.timeout_ms
+    $request.ReadWriteTimeout = [int][Math]::Min([long]60000, [long]$operation.timeout_ms)
+    if ([IO.File]::Exists($part)) {
+        $result.resumed_from = (New-Object IO.FileInfo($part)).Length
+        if ($result.resumed_from -gt 0) { $request.AddRange([long]$result.resumed_from) }
+    }
+    try { $response = $request.GetResponse() }
+    catch [Net.WebException] {
+        $answer = $_.Exception.Response
+        if ($null -eq $answer) { Stop-Operation 'FetchFailed' $_.Exception.Message }
+        $status = [int]$answer.StatusCode
+        $answer.Dispose()
+        if ($status -eq 416) { [IO.File]::Delete($part); $result.resumed_from = [long]0 }
+        $result.http_status = $status
+        Stop-Operation 'HttpStatus' "the server answered $status"
+    }
+    try {
+        $result.http_status = [int]$response.StatusCode
+        $mode = [IO.FileMode]::Create
+        if ($result.http_status -eq 206) { $mode = [IO.FileMode]::Append } else { $result.resumed_from = [long]0 }
+        $source = $response.GetResponseStream()
+        $target = New-Object IO.FileStream($part, $mode, [IO.FileAccess]::Write, [IO.FileShare]::None)
+        try {
+            $buffer = New-Object byte[] 262144
+            while (($count = $source.Read($buffer, 0, $buffer.Length)) -gt 0) {
+                $target.Write($buffer, 0, $count)
+                if ($target.Length -gt [long]$operation.max_bytes) { Stop-Operation 'TooLarge' "it has more than $($operation.max_bytes) bytes" }
+                if ($clock.ElapsedMilliseconds -gt [long]$operation.timeout_ms) { Stop-Operation 'Timeout' "it had not come after $($operation.timeout_ms) ms" }
+            }
+            $target.Flush($true)
+            $result.bytes = $target.Length
+        }
+        finally { $target.Dispose() }
+    }
+    finally { $response.Dispose() }
+}
+
+# ---- lease --------------------------------------------------------------------------------------------------------------------------
+# Who works on this host, until when by this host's clock. A lease that is over belongs to nobody: its holder died.
+function Invoke-Lease($operation, $result) {
+    $path = [IO.Path]::Combine([IO.Path]::Combine($env:ProgramData, 'ldfleet'), 'lease.json')
+    $now = [DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds()
+    $lease = $null
+    if ([IO.File]::Exists($path)) {
+        try { $lease = ConvertFrom-Json -InputObject $utf8.GetString((Invoke-Patiently { , (Read-Bytes $path) })) }
+        catch [ArgumentException] { $lease = $null }  # half a file: its writer died
+    }
+    $mine = ($null -ne $lease -and (Get-Field $lease 'token' '') -ceq $operation.token)
+    if ($null -ne $lease -and -not $mine -and [long](Get-Field $lease 'until_ms' 0) -gt $now) {
+        $result.holder = [string](Get-Field $lease 'holder' '')
+        $result.until_ms = [long](Get-Field $lease 'until_ms' 0)
+        Stop-Operation 'Held' 'another one holds the lease of this host'
+    }
+    if ($operation.action -ceq 'release') {
+        if ($mine) { [IO.File]::Delete($path) }
+        return
+    }
+    $result.until_ms = $now + [long]$operation.ms
+    $text = ConvertTo-Text @{ token = [string]$operation.token; holder = [string]$operation.holder; until_ms = $result.until_ms }
+    Set-File $path $utf8.GetBytes($text) $true
+}
+
 # ---- the batch ----------------------------------------------------------------------------------------------------------------------
+$outputs = @{}
 $invoke = @{
-    find = ${function:Invoke-Find}; exec = ${function:Invoke-Exec}; until = ${function:Invoke-Until}
-    read = ${function:Invoke-Read}; write = ${function:Invoke-Write}; remove = ${function:Invoke-Remove}
+    find = ${function:Invoke-Find}; exec = ${function:Invoke-Exec}; until = ${function:Invoke-Until}; each = ${function:Invoke-Each}
+    read = ${function:Invoke-Read}; write = ${function:Invoke-Write}; remove = ${function:Invoke-Remove}; copy = ${function:Invoke-Copy}
+    fetch = ${function:Invoke-Fetch}; pause = ${function:Invoke-Pause}; lease = ${function:Invoke-Lease}
 }
 
 function Invoke-Operation($operation, $done) {
     $result = @{ id = $operation.id; status = 'ok'; ms = 0 }
-    $needs = @(Get-Field $operation 'needs' @())
-    foreach ($field in 'program', 'path', 'folder', 'keep') {
+    $needs = @(Get-List $operation 'needs')
+    foreach ($field in 'program', 'path', 'folder', 'keep', 'from') {
         $name = Get-VariableName ([string](Get-Field $operation $field ''))
         if ($name -ne '' -and -not $variables.ContainsKey($name)) { $needs += $name }
     }
@@ -446,6 +629,7 @@ function Get-HostFacts {
     return @{
         name = [Environment]::MachineName; time_ms = [DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds(); acp = $pages.ACP; oemcp = $pages.OEMCP
         powershell = $PSVersionTable.PSVersion.ToString(); programdata = [string]$env:ProgramData
+        place = $place; desktop_user = $desktopUser
     }
 }
 
@@ -476,12 +660,35 @@ function Invoke-Once([string]$folder) {
     catch { return @{ error = (New-Failure 'ResultFolder' "$folder cannot be written: $((Get-Failure $_).message)") } }
     Remove-OldResults $folder
     $answer = Invoke-Batch
+    Add-JournalLine $answer
     try {
         Set-File $final $utf8.GetBytes((ConvertTo-Text @{ results = $answer.results })) $false
         [IO.File]::Delete($claim)
     }
     catch { return $answer }  # the work is done: the reply says so even where it cannot be kept
     return $answer
+}
+
+# One line for each batch with effects: when, what the controller notes of it, and how each operation ended. The file is cut to its newer half
+# when it grows beyond a megabyte. A journal that cannot be written changes nothing of what was done.
+function Add-JournalLine($answer) {
+    if ($null -eq $batch.note) { return }
+    $path = [IO.Path]::Combine([IO.Path]::Combine($env:ProgramData, 'ldfleet'), 'journal.jsonl')
+    $ended = @{}
+    foreach ($result in $answer.results) {
+        $ended[[string]$result.id] = $result.status
+        if ($result.status -eq 'failed') { $ended[[string]$result.id] = $result.error.code }
+    }
+    $line = ConvertTo-Text @{ time_ms = [DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds(); id = $batch.id; note = $batch.note; ended = $ended }
+    try {
+        if ([IO.File]::Exists($path) -and (New-Object IO.FileInfo($path)).Length -gt 1048576) {
+            $lines = [IO.File]::ReadAllLines($path)
+            [IO.File]::WriteAllLines($path, [string[]]@($lines[[int]($lines.Length / 2)..($lines.Length - 1)]))
+        }
+        [IO.File]::AppendAllText($path, $line + "`n")
+    }
+    catch [IO.IOException] { return }
+    catch [UnauthorizedAccessException] { return }
 }
 
 function Remove-OldResults([string]$folder) {
@@ -549,6 +756,136 @@ function Get-Batch {
     return ConvertFrom-Json -InputObject $utf8.GetString($plain.ToArray())
 }
 
+# ---- the desktop --------------------------------------------------------------------------------------------------------------------
+# Remote shells work in session 0: what they start has no desktop and dies with them, and LDPlayer's quit does not reach an emulator of the
+# desktop. So the batch is handed to a scheduled task with the interactive token of the user who is logged on.
+function Invoke-Tool([string]$name, [string]$arguments) {
+    $run = Start-Program ([IO.Path]::Combine([IO.Path]::Combine($env:SystemRoot, 'System32'), $name)) $arguments 60000 1048576
+    while (-not (Test-Done $run)) { Wait-Any @($run) }
+    $result = @{}
+    $text = Complete-Program $run $result
+    return @{ text = $text; exit = $result.exit }
+}
+
+# Whose Explorer runs in a session with a desktop: tasklist names its user (the columns stand fixed, their titles are localised).
+function Get-DesktopUser {
+    $said = (Invoke-Tool 'tasklist.exe' '/FI "IMAGENAME eq explorer.exe" /V /FO CSV /NH').text
+    foreach ($line in $said.Split([char]10)) {
+        $columns = @($line.Trim().Trim('"') -split '","')
+        if ($columns.Count -ge 9 -and $columns[0] -eq 'explorer.exe' -and $columns[3] -match '\A[1-9][0-9]*\z' -and $columns[6].Contains('\')) { return $columns[6] }
+    }
+    return ''
+}
+
+# The security identifier says the same in every language; where it cannot be had, the name must do.
+function Get-Account([string]$user) {
+    try { return (New-Object Security.Principal.NTAccount($user)).Translate([Security.Principal.SecurityIdentifier]).Value }
+    catch [Exception] { return $user }
+}
+
+function Get-TaskXml([string]$account, [string]$script) {
+    $user = [Security.SecurityElement]::Escape($account)
+    $encoded = [Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($script))
+    $program = '%SystemRoot%\System32\WindowsPowerShell\v1.0\powershell.exe'
+    # Defaults that would hurt: not on battery, below-normal priority (emulators inherit it), an end after three days.
+    return '<?xml version="1.0" encoding="UTF-16"?><Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">' +
+    "<Principals><Principal id=`"Author`"><UserId>$user</UserId><LogonType>InteractiveToken</LogonType><RunLevel>HighestAvailable</RunLevel>" +
+    '</Principal></Principals><Settings><MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>' +
+    '<DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries><StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>' +
+    '<AllowStartOnDemand>true</AllowStartOnDemand><Hidden>true</Hidden><ExecutionTimeLimit>PT0S</ExecutionTimeLimit><Priority>5</Priority>' +
+    "</Settings><Actions Context=`"Author`"><Exec><Command>$program</Command><Arguments>-NoProfile -NonInteractive -ExecutionPolicy Bypass " +
+    "-WindowStyle Hidden -EncodedCommand $encoded</Arguments></Exec></Actions></Task>"
+}
+
+# What the task runs: the same agent with the same batch, its answer put beside the request by rename.
+function Get-TaskScript([string]$name) {
+$lines = @(
+        '#ldfleet-desktop 1',
+        ('$folder=[IO.Path]::Combine($env:ProgramData,"ldfleet","desktop","' + $name + '")'),
+        '[IO.File]::WriteAllText([IO.Path]::Combine($folder,"pid.txt"),"$PID;")',
+        '$request=ConvertFrom-Json -InputObject ([IO.File]::ReadAllText([IO.Path]::Combine($folder,"request.json")))',
+        '$text=& ([ScriptBlock]::Create($request.agent)) $request',
+        '[IO.File]::WriteAllText([IO.Path]::Combine($folder,"answer.tmp"),[string]$text)',
+        '[IO.File]::Move([IO.Path]::Combine($folder,"answer.tmp"),[IO.Path]::Combine($folder,"answer.txt"))'
+    )
+    return $lines -join "`n"
+}
+
+# The folder is for administrators, the system and that user alone; ProgramData itself lets everybody make folders, so rights are set each time.
+function New-DesktopFolder([string]$root, [string]$name, [string]$user, [string]$account) {
+    [void][IO.Directory]::CreateDirectory($root)
+    $who = $account
+    if ($account.StartsWith('S-1-')) { $who = '*' + $account }
+    $said = Invoke-Tool 'icacls.exe' "`"$root`" /setowner *S-1-5-32-544"
+    if ($said.exit -eq 0) { $said = Invoke-Tool 'icacls.exe' "`"$root`" /inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F `"$($who):(OI)(CI)F`"" }
+    if ($said.exit -ne 0) { Stop-Operation 'TaskRefused' "the rights of $root cannot be set: $($said.text.Trim())" }
+    $folder = [IO.Path]::Combine([IO.Path]::Combine($root, 'desktop'), $name)
+    [void][IO.Directory]::CreateDirectory($folder)
+    return $folder
+}
+
+function Wait-Answer([string]$folder, [long]$limit) {
+    $clock = [Diagnostics.Stopwatch]::StartNew()
+    $answer = [IO.Path]::Combine($folder, 'answer.txt')
+    $begun = [IO.Path]::Combine($folder, 'pid.txt')
+    $gone = [long]-1
+    while (-not [IO.File]::Exists($answer)) {
+        $id = 0
+        if ([IO.File]::Exists($begun)) {
+            $text = $utf8.GetString((Invoke-Patiently { , (Read-Bytes $begun) }))
+            if ($text.EndsWith(';')) { $id = [int]$text.TrimEnd(';') }
+        }
+        if ($id -eq 0 -and $clock.ElapsedMilliseconds -gt 30000) {
+            Stop-Operation 'TaskNotStarted' 'the task did not start within 30 s'
+        }
+        if ($id -ne 0) {
+            try { ([Diagnostics.Process]::GetProcessById($id)).Dispose(); $gone = [long]-1 }
+            catch [ArgumentException] { if ($gone -lt 0) { $gone = $clock.ElapsedMilliseconds } }
+        }
+        if (($gone -ge 0 -and $clock.ElapsedMilliseconds - $gone -gt 2000) -or $clock.ElapsedMilliseconds -gt $limit) {
+            Stop-Operation 'Interrupted' 'the task ended without an answer; did the user log off?'
+        }
+        [Threading.Thread]::Sleep(50)
+    }
+    return [IO.File]::ReadAllText($answer)
+}
+
+function Remove-DesktopFolder([string]$folder) {
+    $name = [IO.Path]::GetFileName($folder)
+    [void](Invoke-Tool 'schtasks.exe' "/Delete /TN ldfleet-$name /F")
+    try { [IO.Directory]::Delete($folder, $true) } catch [IO.IOException] { return } catch [UnauthorizedAccessException] { return }
+}
+
+function Invoke-OnDesktop([string]$user) {
+    $root = [IO.Path]::Combine($env:ProgramData, 'ldfleet')
+    $name = [Guid]::NewGuid().ToString('N')
+    $account = Get-Account $user
+    $folder = New-DesktopFolder $root $name $user $account
+    $inner = @{ agent = $request.agent; desktop_user = $user; batch = $batch }
+    [IO.File]::WriteAllText([IO.Path]::Combine($folder, 'request.json'), (ConvertTo-Text $inner))
+    $xml = [IO.Path]::Combine($folder, 'task.xml')
+    [IO.File]::WriteAllText($xml, (Get-TaskXml $account (Get-TaskScript $name)), [Text.Encoding]::Unicode)
+    try {
+        foreach ($step in "/Create /TN ldfleet-$name /XML `"$xml`" /F", "/Run /TN ldfleet-$name") {
+            $said = Invoke-Tool 'schtasks.exe' $step
+            if ($said.exit -ne 0) { Stop-Operation 'TaskRefused' "schtasks $($step.Split(' ')[0]) said: $($said.text.Trim())" }
+        }
+        $longest = [long]0
+        foreach ($operation in @($batch.ops)) { $longest = [Math]::Max($longest, [long](Get-Field $operation 'timeout_ms' 0)) }
+        return Wait-Answer $folder ([long]$batch.lock_ms + $slice + $longest + 60000)
+    }
+    finally {
+        Remove-DesktopFolder $folder
+        $limit = [DateTime]::UtcNow.AddDays(-1)
+        foreach ($old in [IO.Directory]::GetDirectories([IO.Path]::Combine($root, 'desktop'))) {
+            if ([IO.Directory]::GetLastWriteTimeUtc($old) -lt $limit) { Remove-DesktopFolder $old }
+        }
+    }
+}
+
+$place = 'direct'
+$desktopUser = [string](Get-Field $request 'desktop_user' '')
+if ($desktopUser -ne '') { $place = 'desktop' }
 $batch = Get-Batch
 $batchClock = New-Object Diagnostics.Stopwatch
 $slice = [long](Get-Field $batch 'slice_ms' 0)
@@ -562,11 +899,19 @@ elseif ((Get-Field $batch 'protocol' 0) -ne 1) { $answer = @{ error = (New-Failu
 else {
     try {
         Assert-Batch $batch
+        if ($place -eq 'direct' -and $batch.desktop -cne 'never') {
+            $desktopUser = Get-DesktopUser
+            if ($desktopUser -ne '') {
+                Invoke-OnDesktop $desktopUser
+                return
+            }
+            if ($batch.desktop -ceq 'require') { Stop-Operation 'NoSession' 'nobody is logged on at the desktop' }
+        }
         $answer = Invoke-Locked
     }
     catch {
         $failure = Get-Failure $_
-        if (@('BadRequest', 'UnknownOperation') -notcontains $failure.code) { $failure = New-Failure 'AgentFault' "$_ $($_.ScriptStackTrace)" }
+        if (@('BadRequest', 'UnknownOperation', 'NoSession', 'TaskRefused', 'TaskNotStarted', 'Interrupted') -notcontains $failure.code) { $failure = New-Failure 'AgentFault' "$_ $($_.ScriptStackTrace)" }
         $answer = @{ error = $failure }
     }
 }

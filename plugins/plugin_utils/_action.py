@@ -6,8 +6,13 @@ The only file that knows Ansible's action plugins; errors of the rooms below bec
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +20,14 @@ import yaml
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ._fleet import converge, desired, observed, options, report
+from ._fleet import converge, desired, lower, observed, options, report
 from ._fleet.converge import Outcome, Round
 from ._fleet.desired import Desired
-from ._fleet.errors import BadOption, FleetError, ReplyLost, Unreachable, Yours
-from ._fleet.observed import Observation
+from ._fleet.errors import BadOption, FleetError, NotInstalled, ReplyLost, Unreachable, Unreadable, Yours
+from ._fleet.lower import Lease
+from ._fleet.observed import Observation, Question
+from ._host.batch import Reply
+from ._host.operations import Operation
 from ._host.session import AnsibleTransport, Session
 
 _PLUGINS = Path(__file__).parent.parent
@@ -72,9 +80,10 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         try:
             self._refuse_what_raw_cannot()
             given = options.checked(spec(self.module), _plain(self._task.args), desired.TAKERS)
+            session.desktop = given["desktop_session"]
             result.update(self.act(given, session))
         except FleetError as error:
-            result.update(msg=str(error), errors=[error.as_dict()])
+            result.update(msg=str(error), errors=[single.as_dict() for single in error.each()])
             result["unreachable" if isinstance(error, Unreachable) else "failed"] = True
         result["round_trips"] = session.round_trips
         return result
@@ -87,7 +96,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
     def reconcile(self, wanted: Desired, session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
         """Observe, plan, and unless this is check mode apply and prove. ``given``: install_dir, time_slice (seconds)."""
         install_dir, slice_ms = given["install_dir"], _slice_ms(given["time_slice"])
-        seen = observe(session, install_dir)
+        seen = observe(session, install_dir, lower.questions(wanted))
         if self._task.check_mode:
             outcome = converge.check(wanted, seen)
         else:
@@ -95,23 +104,37 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         return report.result(outcome, session.about, bool(self._task.diff))
 
     def _carried(self, wanted: Desired, seen: Observation, session: Session, install_dir: str | None, slice_ms: int) -> Outcome:
-        work = converge.converge(wanted, seen, install_dir)
+        lease = Lease(secrets.token_hex(8), _holder())
+        work = converge.converge(wanted, seen, install_dir, lease, slice_ms)
         try:
             batch = next(work)
             while True:
                 self._progress(session.about, batch)
                 try:
-                    reply = session.act(batch.operations, slice_ms)
+                    reply = session.act(batch.operations, slice_ms, report.note(batch, lease))
                 except ReplyLost:
                     # What was done is unknown: look, and let the plan be made anew from what is there.
-                    reply = session.ask(observed.look(install_dir), _LOOK_MS)
+                    reply = session.ask(observed.look(install_dir, lower.questions(wanted)), _LOOK_MS)
                 batch = work.send(reply)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
+        except (Unreadable, NotInstalled):
+            with contextlib.suppress(FleetError):  # the first error is the one to tell; a lease that stays runs out by itself
+                session.act(lower.release(lease), slice_ms)
+            raise
+
+    def work(self, session: Session, operations: Iterable[Operation], slice_ms: int, steps: Sequence[str]) -> Reply:
+        """One batch with effects for a module that is no converge: with the host's lease, and a line in its journal for ``steps``."""
+        lease = Lease(secrets.token_hex(8), _holder())
+        note = {"by": lease.holder, "run": lease.token, "steps": list(steps)}
+        reply = session.act(lower.leased(operations, lease, slice_ms), slice_ms, note)
+        converge.refuse_if_held(reply)
+        return reply
 
     def _progress(self, host: str, batch: Round) -> None:
-        _DISPLAY.display(f"{host}: {report.progress(batch)}")
+        if batch.steps or batch.waits:
+            _DISPLAY.display(f"{host}: {report.progress(batch)}")
 
 
 def _slice_ms(seconds: int) -> int:
@@ -120,9 +143,25 @@ def _slice_ms(seconds: int) -> int:
     return seconds * 1000
 
 
-def observe(session: Session, install_dir: str | None) -> Observation:
-    """One round trip: everything that a plan needs. Raises FleetError."""
-    return observed.observation(session.ask(observed.look(install_dir), _LOOK_MS), install_dir)
+def observe(session: Session, install_dir: str | None, asked: Sequence[Question] = ()) -> Observation:
+    """One round trip (two where a config cannot be understood): everything that a plan needs. Raises FleetError."""
+    looking = converge.observing(install_dir, asked)
+    try:
+        operations = next(looking)
+        while True:
+            operations = looking.send(session.ask(operations, _LOOK_MS))
+    except StopIteration as end:
+        seen: Observation = end.value
+        return seen
+
+
+def _holder() -> str:
+    """Who asks for a host's lease, for the one who is refused: user, machine and process of this controller."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} (process {os.getppid()})"
 
 
 def _plain(value: Any) -> Any:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .runs import Run, play
+from .runs import Run, Said, play
 from .sim.farm import Farm
 from .sim.farm import Plan as SimPlan
 
 Say = Callable[[str], None]
 
 _SPEED = 25.0
+_COLUMNS = 80
+
+_INTRODUCTION = """\
+HOSTS: an inventory of three simulated Windows machines, ws-01 to ws-03, which
+       listen on 127.0.0.1 and are spoken to over real WinRM.
+DEMO:  inventories/demo, which declares four emulators for each of them."""
 
 
 class _Broken(AssertionError):
@@ -31,6 +38,7 @@ def demo(say: Say) -> int:
         with Farm(plan, Path(folder) / "hosts") as farm:
             inventory = Path(folder) / "inventory.yml"
             inventory.write_text(farm.inventory_text(), encoding="utf-8")
+            say(_INTRODUCTION)
             try:
                 _story(farm, inventory, say)
             except _Broken as broken:
@@ -48,76 +56,123 @@ def _declared() -> Path:
 
 def _story(farm: Farm, inventory: Path, say: Say) -> None:
     def run(playbook: str, *options: str) -> Run:
-        return play(playbook, [_declared(), inventory], options, show=say)
+        say("$ " + " ".join(["ansible-playbook -i DEMO -i HOSTS", f"ldfleet.ldplayer.{playbook}", *options]))
+        return play(playbook, [_declared(), inventory], options, show=_Screen(say))
 
-    _title(say, "1. The plan: what would be done for 12 emulators on 3 hosts (check mode, nothing is touched)")
+    def hold(holds: bool, promise: str) -> None:
+        if not holds:
+            raise _Broken(f"it should hold that {promise}")
+        say(f"  held: {promise}")
+
+    _title(say, "1. The plan for 12 emulators on 3 hosts (check mode)")
     planned = run("converge", "--check", "--diff")
-    _hold(planned.code == 0 and len(planned.changed()) == 3, "the plan shows changes on 3 hosts")
-    _hold(all(host.world.titles() == ["LDPlayer"] for host in farm.hosts), "planning touched nothing")
+    _say_steps(planned, say)
+    say("")
+    hold(planned.code == 0 and len(planned.changed()) == 3, "the plan shows changes on all 3 hosts")
+    hold(all(host.world.titles() == ["LDPlayer"] for host in farm.hosts), "planning touched nothing")
 
-    _title(say, "2. The real run: the same steps, with progress")
+    _title(say, "2. The real run, with progress")
     done = run("converge")
-    _hold(done.code == 0, "the run succeeded")
-    _hold(_steps(done) == _steps(planned), "the run did exactly the steps of the plan")
-    _hold(sum(len(host.world.titles()) - 1 for host in farm.hosts) == 12, "12 emulators exist")
+    hold(done.code == 0, "the run succeeded")
+    hold(_steps(done) == _steps(planned), "it reports exactly the steps of the plan")
+    hold(sum(len(host.world.titles()) - 1 for host in farm.hosts) == 12, "12 emulators were made")
 
     _title(say, "3. Again: nothing differs, so nothing is done")
     batches = [host.counters.batches for host in farm.hosts]
     again = run("converge")
-    _hold(again.code == 0 and not again.changed(), "changed=0")
     trips = [host.counters.batches - before for host, before in zip(farm.hosts, batches, strict=True)]
-    _hold(trips == [1, 1, 1], "one round trip a host was enough to know")
+    hold(again.code == 0 and not again.changed(), "no host was changed")
+    hold(trips == [1, 1, 1], "one round trip a host was enough to know")
 
-    _title(say, "4. Somebody meddles: one emulator is stopped, one deleted, one setting changed")
+    _title(say, "4. Somebody meddles: one emulator stopped, one removed, one setting changed")
     _meddle(farm)
     drift = run("converge", "--check", "--diff")
-    _hold(len(drift.changed()) == 3, "the drift of all 3 hosts was seen")
-    for name, steps in _steps(drift).items():
-        say(f"  {name} drifted: {'; '.join(steps)}")
+    _say_steps(drift, say)
+    say("")
+    hold(len(drift.changed()) == 3, "the drift of all 3 hosts is seen")
 
-    _title(say, "5. Healed, and proved")
+    _title(say, "5. Healed, and proved by looking again")
     healed = run("converge")
-    _hold(healed.code == 0 and _steps(healed) == _steps(drift), "healing did exactly what the drift called for")
+    hold(healed.code == 0 and _steps(healed) == _steps(drift), "healing did what the drift called for, and no more")
     proof = run("converge")
-    _hold(proof.code == 0 and not proof.changed(), "looking again finds nothing to do")
+    hold(proof.code == 0 and not proof.changed(), "looking again finds nothing to do")
 
     _title(say, "6. Status")
     status = play("status", [_declared(), inventory])
-    _hold(status.code == 0, "every host answered")
-    _table(status)
+    say(_table(status) + "\n")
+    hold(status.code == 0, "every host answered")
+
+
+class _Screen:
+    """Ansible's output for a reader: equal diffs of several hosts are shown once, and the recap is left to what the demo says after it."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._diffs: dict[str, str] = {}
+
+    def __call__(self, said: Said) -> None:
+        text = said.text.strip("\n")
+        if said.event == "playbook_on_stats" or not text:
+            return
+        if said.event == "runner_on_file_diff":
+            first = self._diffs.setdefault(text, said.host)
+            if first != said.host:
+                text = f"(the same diff as of {first})"
+        self._say(text)
 
 
 def _title(say: Say, text: str) -> None:
     say(f"\n== {text}")
 
 
-def _hold(holds: bool, promise: str) -> None:
-    if not holds:
-        raise _Broken(f"it should hold that {promise}")
-
-
 def _steps(run: Run) -> dict[str, list[str]]:
     return {name: [action["text"] for action in host.result.get("actions", ())] for name, host in sorted(run.hosts.items())}
+
+
+def _say_steps(run: Run, say: Say) -> None:
+    """The steps of the plan, once for all hosts that have the same."""
+    hosts: dict[tuple[str, ...], list[str]] = {}
+    for name, own in _steps(run).items():
+        hosts.setdefault(tuple(own), []).append(name)
+    for steps, names in hosts.items():
+        each = " each" if len(names) > 1 else ""
+        say(f"\n{', '.join(names)}: {len(steps)} step{'s'[: len(steps) != 1]}{each}")
+        for step in steps:
+            say(f"  {step}")
 
 
 def _meddle(farm: Farm) -> None:
     """What a person at the host would do, through LDPlayer's own program."""
     first, second, third = (host.world for host in farm.hosts)
-    console = "\\ldconsole.exe"
-    first.run_program(first.spec.install_dir + console, ["quit", "--name", "game-001"], "")
-    second.run_program(second.spec.install_dir + console, ["remove", "--name", "spare-000"], "")
-    third.run_program(third.spec.install_dir + console, ["modify", "--name", "spare-000", "--cpu", "4"], "")
+    for world, words in (
+        (first, ["quit", "--name", "game-001"]),
+        (second, ["remove", "--name", "spare-000"]),
+        (third, ["modify", "--name", "spare-000", "--cpu", "4"]),
+    ):
+        assert world.desktop is not None
+        world.run_program(f"{world.spec.install_dir}\\ldconsole.exe", words, "", world.desktop.caller)
     first.clock.sleep(10)  # until the processes are gone
 
 
-def _table(status: Run) -> None:
-    table = Table(title="Emulators", show_lines=False)
-    for column in ("host", "emulator", "state", "owned", "cpu", "memory", "resolution", "adb"):
-        table.add_column(column)
+def _table(status: Run) -> str:
+    """What every host has, 80 columns wide."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("host", "emulator", "state", "owned", "cpu", "memory", "resolution", "adb"):
+        table.add_column(heading, no_wrap=True)
     for name, host in sorted(status.hosts.items()):
         for emulator in host.result.get("emulators", ()):
-            settings = emulator["settings"]
-            values = [str(settings.get(option, "")) for option in ("cpu", "memory", "resolution")]
-            owned = "yes" if emulator["owned"] else "no"
-            table.add_row(name, emulator["name"], emulator["state"], owned, *values, f"{emulator['adb_port']} {settings.get('adb', '')}")
-    Console().print(table)
+            table.add_row(name, *_cells(emulator))
+        table.add_section()
+    console = Console(width=_COLUMNS, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    return "\n".join(lines).strip("\n")
+
+
+def _cells(emulator: Mapping[str, object]) -> list[str]:
+    settings = emulator["settings"]
+    assert isinstance(settings, Mapping)
+    values = [str(settings.get(option, "-")) for option in ("cpu", "memory", "resolution")]
+    owned = "yes" if emulator["owned"] else "no"
+    return [str(emulator["name"]), str(emulator["state"]), owned, *values, f"{settings.get('adb', '-')} {emulator['adb_port']}"]

@@ -28,6 +28,15 @@ class HostResult:
 
 
 @dataclass(frozen=True)
+class Said:
+    """A piece of Ansible's output. ``event``: what ansible-runner calls it (``runner_on_file_diff``); ``host``: whose it is, or empty."""
+
+    event: str
+    host: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Run:
     """``code``: the exit code of ansible-playbook. ``hosts``: by name, for tasks of this collection only."""
 
@@ -44,17 +53,19 @@ def play(
     inventory: Sequence[Path],
     options: Sequence[str] = (),
     variables: Mapping[str, Any] | None = None,
-    show: Callable[[str], None] | None = None,
+    show: Callable[[Said], None] | None = None,
 ) -> Run:
     """Run one of the collection's playbooks (``converge``, ``plan``, ``status``) and return what each host reported.
 
     ``options``: further options of ansible-playbook (``--check``). ``show`` is given Ansible's output as it comes.
+    Relative paths of inventories start at the current folder.
     """
     hosts: dict[str, HostResult] = {}
 
     def on_event(event: Mapping[str, Any]) -> bool:
         if show is not None and event.get("stdout"):
-            show(str(event["stdout"]))
+            host = str((event.get("event_data") or {}).get("host") or "")
+            show(Said(str(event.get("event")), host, str(event["stdout"]).replace("\r\n", "\n")))
         reported = _reported(event)
         if reported is not None:
             hosts[reported.host] = reported
@@ -64,7 +75,7 @@ def play(
         runner = ansible_runner.run(
             private_data_dir=folder,
             playbook=f"{COLLECTION}.{playbook}",
-            cmdline=" ".join(_quoted([*(word for path in inventory for word in ("-i", str(path))), *options])),
+            cmdline=" ".join(_quoted([*(word for path in inventory for word in ("-i", str(path.resolve()))), *options])),
             extravars=dict(variables or {}),
             envvars=_environment(),
             event_handler=on_event,
@@ -102,7 +113,7 @@ def _environment() -> dict[str, str]:
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
         "ANSIBLE_NOCOWS": "true",
         "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_FORCE_COLOR": "true" if sys.stdout.isatty() else "false",
+        "ANSIBLE_FORCE_COLOR" if sys.stdout.isatty() else "ANSIBLE_NOCOLOR": "true",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
     checkout = Path(__file__).parents[2] / ".build"

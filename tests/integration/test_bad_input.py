@@ -83,13 +83,14 @@ class Hosts:
         for name, value in case.get("quirks", {}).items():
             if name == "list2_instead":
                 value = value.encode("latin-1")
+            assert hasattr(world.quirks, name), name
             setattr(world.quirks, name, set(value) if isinstance(value, list) else value)
 
     def inventory(self) -> dict[str, Any]:
         hosts = {}
         for number, (farm, case) in enumerate(zip(self.farms, self.cases, strict=True)):
             (host,) = farm.inventory("basic")["ldplayer"]["hosts"].values()
-            arguments = {"emulators": case["entries"], "time_slice": 600}
+            arguments = {"emulators": case["entries"], "time_slice": 600, **case.get("options", {})}
             if "install_dir" in case:
                 arguments["install_dir"] = case["install_dir"]
             hosts[f"case-{number:02d}"] = {**host, "case": arguments}

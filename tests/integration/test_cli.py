@@ -39,9 +39,9 @@ def sim(folder: Path, *options: str) -> Iterator[dict[str, object]]:
 def test_sim_serves_hosts_that_survive_its_restart(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     with sim(tmp_path, "--hosts", "2", "--speed", "100", "--state", state) as inventory:
-        assert rig.ansible(inventory, tmp_path, "emulator", {"name": "scout", "cpu": 2}).code == 0
+        assert rig.ansible(inventory, tmp_path, "emulator", {"name": "scout", "cpu": 2, "state": "running"}).code == 0
     with sim(tmp_path, "--hosts", "2", "--speed", "100", "--state", state) as inventory:
-        play = rig.ansible(inventory, tmp_path, "emulator", {"name": "scout", "cpu": 2})
+        play = rig.ansible(inventory, tmp_path, "emulator", {"name": "scout", "cpu": 2, "state": "running"})
         assert {name: result["changed"] for name, result in play.results.items()} == {"sim-01": False, "sim-02": False}
 
 

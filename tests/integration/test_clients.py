@@ -93,8 +93,8 @@ def test_pypsrp_wrong_password(http: Farm) -> None:
 def test_pypsrp_client(http: Farm) -> None:
     client = Client("127.0.0.1", ssl=False, port=http.endpoints[0].http_port, username=USER, password=PASSWORD, auth="ntlm")
     with client:
-        out, err, code = client.execute_cmd(r"reg query HKCU\SOFTWARE\XuanZhi\LDPlayer9 /v InstallDir")
-    assert r"InstallDir    REG_SZ    C:\LDPlayer\LDPlayer9" in out
+        out, err, code = client.execute_cmd(r"reg query HKLM\SYSTEM\CurrentControlSet\Control\Nls\CodePage /v ACP")
+    assert "ACP    REG_SZ    1252" in out
     assert (err, code) == ("", 0)
 
 

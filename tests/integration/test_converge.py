@@ -31,7 +31,7 @@ def _run(farm: Farm, folder: Path, module: str, arguments: dict[str, Any], *opti
 
 
 def _said(farm: Farm, word: str) -> list[tuple[str, ...]]:
-    return [words for _, _, words in farm.hosts[0].world.history if words[:1] == (word,)]
+    return [words for words in farm.hosts[0].world.commands() if words[:1] == (word,)]
 
 
 # ---- what a converge costs ----------------------------------------------------------------------------------------------------------
@@ -89,6 +89,9 @@ def test_a_host_that_is_gone_after_the_work_is_named_and_a_rerun_finishes(farm: 
     assert play.code != 0
     assert "Traceback" not in play.output
     farm.endpoints[0].wire.heal()
+    held = _run(farm, tmp_path, "emulator", {"name": "scout", **GAME})
+    assert "is at work here until" in held.one()["msg"]
+    farm.hosts[0].world.clock.sleep(600)  # the lease of the run that was cut off runs out
     assert _run(farm, tmp_path, "emulator", {"name": "scout", **GAME}).code == 0
     assert _said(farm, "add") == [("add", "--name", "scout")]
 
@@ -119,6 +122,7 @@ def test_emulator_check_do_again_undo(farm: Farm, tmp_path: Path) -> None:
     assert {c["type"]: (c["status"], c["reason"]) for c in scout["conditions"]} == {
         "Synced": ("True", "InSync"),
         "Running": ("True", "Running"),
+        "Ready": ("Unknown", "NotAsked"),  # adb is off
     }
 
 
@@ -172,11 +176,11 @@ def test_a_chinese_host_with_its_own_titles(tmp_path: Path) -> None:
 
 def test_emulator_info_tells_all_and_changes_nothing(farm: Farm, tmp_path: Path) -> None:
     _run(farm, tmp_path, "emulators", {"emulators": [{"name": "farm", "count": 2, **GAME}]})
-    starts = farm.hosts[0].world.program_starts
+    starts = len(farm.hosts[0].world.commands())
     seen = _run(farm, tmp_path, "emulator_info", {}).one()
     assert [emulator["name"] for emulator in seen["emulators"]] == ["LDPlayer", "farm-000", "farm-001"]
     assert (seen["changed"], seen["round_trips"], seen["host"]["install_dir"]) == (False, 1, "C:\\LDPlayer\\LDPlayer9")
-    assert farm.hosts[0].world.program_starts == starts + 1
+    assert farm.hosts[0].world.commands()[starts:] == [("list2",)]
     assert [e["name"] for e in _run(farm, tmp_path, "emulator_info", {"owned": False}).one()["emulators"]] == ["LDPlayer"]
     assert [e["name"] for e in _run(farm, tmp_path, "emulator_info", {"names": ["farm-001"]}).one()["emulators"]] == ["farm-001"]
 

@@ -20,7 +20,7 @@ from ldfleet.sim.farm import Farm, Plan
 from ldfleet.sim.host import SimHost
 from ldfleet.sim.layout import Spec
 from ldfleet.sim.process import CommandLine
-from ldfleet.sim.world import Answer
+from ldfleet.sim.windows import Answer, Caller
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "docs" / "protocol.md"
@@ -50,6 +50,8 @@ class Asker:
             "slice_ms": 30_000,
             "lock_ms": 20_000,
             "once": False,
+            "desktop": "never",
+            "note": None,
             "ops": list(ops),
             **batch,
         }
@@ -100,11 +102,11 @@ def unb64(text: str) -> bytes:
     return base64.b64decode(text)
 
 
-def _print_arguments(_world: Any, arguments: Any, _raw: str) -> Answer:
+def _print_arguments(_world: Any, arguments: Any, _raw: str, _caller: Caller) -> Answer:
     return Answer(0, "\n".join(f"[{argument}]" for argument in arguments).encode())
 
 
-def _say(_world: Any, arguments: Any, _raw: str) -> Answer:
+def _say(_world: Any, arguments: Any, _raw: str, _caller: Caller) -> Answer:
     """exit CODE, or big SIZE, or hang, or wait SECONDS, or err TEXT."""
     word, *rest = arguments or [""]
     if word == "exit":
@@ -121,7 +123,7 @@ def _say(_world: Any, arguments: Any, _raw: str) -> Answer:
 def _counter() -> Callable[..., Answer]:
     times = {"count": 0}
 
-    def act(_world: Any, _arguments: Any, _raw: str) -> Answer:
+    def act(_world: Any, _arguments: Any, _raw: str, _caller: Caller) -> Answer:
         times["count"] += 1
         return Answer(0, f"try {times['count']}\r\n".encode())
 

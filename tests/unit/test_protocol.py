@@ -14,7 +14,16 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host import batc
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import BadReply, Batch, NoReply
 
 ID = "0123456789abcdef" * 2
-HOST = {"name": "WS", "time_ms": 1, "acp": 936, "oemcp": 936, "powershell": "5.1", "programdata": "C:\\ProgramData"}
+HOST = {
+    "name": "WS",
+    "time_ms": 1,
+    "acp": 936,
+    "oemcp": 936,
+    "powershell": "5.1",
+    "programdata": "C:\\ProgramData",
+    "place": "desktop",
+    "desktop_user": "WS\\player",
+}
 
 
 def _argv(line: str) -> list[str]:

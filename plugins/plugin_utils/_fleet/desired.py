@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import options
+from . import guest, options
 from .errors import BadOption, BadOptions
 from .settings import SETTINGS, Value
 
@@ -34,12 +35,47 @@ class State(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Ready:
+    """What proves that a started emulator can be worked with, beyond Android's own word: an app in front, or a shell command whose output
+    matches ``matches`` (a regular expression). At most one of the two."""
+
+    package: str | None = None
+    shell: str | None = None
+    matches: str = "."
+
+
+@dataclass(frozen=True)
+class Starting:
+    """How emulators of a host are started. ``stagger``: seconds between two launches; ``limit``: how many may be on their way at once;
+    ``timeout``: seconds that a start may take; ``remedies``: how often one may be cured in a run before it is given up.
+
+    Figures of farms: 8 s between launches on NVMe, 12 on SATA, 25 on a hard disk; boots take 20 to 90 s, minutes beside Hyper-V.
+    """
+
+    stagger: int = 8
+    limit: int = 4
+    timeout: int = 240
+    remedies: int = 2
+
+    def problems(self) -> list[BadOption]:
+        """Values that cannot be meant."""
+        bounds = (("start_stagger", self.stagger, 0, 600), ("start_limit", self.limit, 1, 100), ("start_timeout", self.timeout, 10, 3600))
+        found = [
+            BadOption(name, f"is {value}", f"{low} to {high} is wanted") for name, value, low, high in bounds if not low <= value <= high
+        ]
+        if not 0 <= self.remedies <= 10:
+            found.append(BadOption("remedies", f"is {self.remedies}", "0 to 10 is wanted"))
+        return found
+
+
+@dataclass(frozen=True)
 class Emulator:
     """One wanted emulator. ``where``: the option path that names it. ``protect``: None where nothing is said."""
 
     name: str
     where: str
     state: State = State.PRESENT
+    ready: Ready = Ready()
     settings: Mapping[str, Value] = field(default_factory=dict)
     clone_from: str | None = None
     renamed_from: str | None = None
@@ -64,21 +100,34 @@ class Count:
 
 @dataclass(frozen=True)
 class Desired:
-    """All that one task says of one host. ``max_destroy``: how many emulators purge and lower counts may remove together."""
+    """All that one task says of one host. ``max_destroy``: how many emulators purge and lower counts may remove together.
+
+    ``desktop_needed``: starting and stopping works only in the session of the user who is logged on (False: this connection is that session).
+    """
 
     emulators: tuple[Emulator, ...]
     counts: tuple[Count, ...] = ()
     purge: bool = False
     max_destroy: int = 0
+    starting: Starting = Starting()
+    desktop_needed: bool = True
 
     def named(self) -> Mapping[str, Emulator]:
         """By title."""
         return {emulator.name: emulator for emulator in self.emulators}
 
 
+def starting(given: Mapping[str, Any]) -> Starting:
+    """From a module's options."""
+    return Starting(given["start_stagger"], given["start_limit"], given["start_timeout"], given["remedies"])
+
+
 def numbered(name: str, number: int) -> str:
     """``farm``, 7 -> ``farm-007``."""
     return f"{name}-{number:03d}"
+
+
+_STANDARD = Starting()
 
 
 def build(
@@ -88,6 +137,8 @@ def build(
     purge: bool = False,
     max_destroy: int = 0,
     where: str = "emulators",
+    starting: Starting = _STANDARD,
+    desktop_needed: bool = True,
 ) -> Desired:
     """Make Desired from entries whose types are already checked (see options.checked).
 
@@ -109,10 +160,10 @@ def build(
             emulators.append(_emulator(merged, str(merged["name"]), path, problems))
     if max_destroy < 0:
         problems.append(BadOption("max_destroy", f"is {max_destroy}", "0 or more is wanted"))
-    problems += _title_problems(emulators) + _name_clashes(emulators)
+    problems += _title_problems(emulators) + _name_clashes(emulators) + starting.problems()
     if problems:
         raise BadOptions(problems)
-    return Desired(tuple(emulators), tuple(counts), purge, max_destroy)
+    return Desired(tuple(emulators), tuple(counts), purge, max_destroy, starting, desktop_needed)
 
 
 def shared(
@@ -175,11 +226,35 @@ def _emulator(merged: Mapping[str, Any], name: str, path: str, problems: list[Ba
         name=name,
         where=path,
         state=State(merged.get("state") or State.PRESENT.value),
+        ready=_ready(merged.get("ready") or {}, path, problems),
         settings=settings,
         clone_from=merged.get("clone_from"),
         renamed_from=merged.get("renamed_from"),
         protect=merged.get("protect"),
     )
+
+
+#: Java package names, as Android takes them (developer.android.com, application id).
+PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+", re.ASCII)
+
+
+def _ready(given: Mapping[str, Any], path: str, problems: list[BadOption]) -> Ready:
+    where = _at(path, "ready")
+    package, shell, matches = given.get("package"), given.get("shell"), given.get("matches")
+    if package is not None and shell is not None:
+        problems.append(BadOption(where, "has both package and shell", "one of the two is wanted"))
+    if package is not None and not PACKAGE.fullmatch(package):
+        problems.append(BadOption(f"{where}.package", f"is {options.shown(package)}", "a package name such as com.example.game is wanted"))
+    if shell is not None:
+        problem = guest.text_problem(shell)
+        if problem:
+            problems.append(BadOption(f"{where}.shell", f"is {options.shown(shell)}", problem))
+    if matches is not None:
+        try:
+            re.compile(matches)
+        except re.error as error:
+            problems.append(BadOption(f"{where}.matches", f"is {options.shown(matches)}", f"a regular expression is wanted ({error})"))
+    return Ready(package, shell, matches or ".")
 
 
 def _title_problems(emulators: Iterable[Emulator]) -> list[BadOption]:

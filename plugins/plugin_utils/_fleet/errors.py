@@ -7,6 +7,7 @@ FleetError
 │   └── Refused           the words are right, but the host's state or a guard forbids them
 ├── Host                  the host did not do what it should; nothing is known to be wrong with your words
 │   ├── Unreachable       no answer at all
+│   ├── Held              another controller works on the host
 │   ├── ReplyLost         a batch was sent and its answer could not be had
 │   ├── NotInstalled      no LDPlayer on the host
 │   ├── Unreadable        the host answered what cannot be understood: unknown, never absent
@@ -37,6 +38,10 @@ class FleetError(Exception):
     def __str__(self) -> str:
         text = f"{self.about}: {self.problem}" if self.about else self.problem
         return f"{text}. {self.advice}" if self.advice else text
+
+    def each(self) -> tuple[FleetError, ...]:
+        """The single failures: itself, unless it gathers several."""
+        return (self,)
 
     def as_dict(self) -> dict[str, str]:
         """JSON form: owner (yours, host, ours), code, about, problem, advice."""
@@ -70,6 +75,10 @@ class Unreachable(Host):
     """No connection, or a connection that never answered."""
 
 
+class Held(Host):
+    """The lease of the host is somebody else's; nothing was done."""
+
+
 class ReplyLost(Host):
     """The batch may or may not have run: observe before anything else."""
 
@@ -96,3 +105,6 @@ class BadOptions(Yours):
     def __init__(self, problems: list[BadOption]) -> None:
         super().__init__("", "\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+    def each(self) -> tuple[FleetError, ...]:
+        return self.problems

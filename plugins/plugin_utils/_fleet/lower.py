@@ -1,9 +1,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From steps to host operations: one function a verb, and one batch a call.
 
-Rules that hold here: emulators are addressed by index, and every batch first proves that each index still has the title that was observed
-(`guard`); mutators run one after the other; a config is edited by compare-and-swap with the old one kept; each step carries its own proof,
-since exit codes prove little (`add` returns the new index, `modify` returns 0 when it did nothing).
+Rules that hold here: the host's lease is taken first and everything needs it; emulators are addressed by index, and every batch first proves
+that each index still has the title that was observed (`guard`); mutators run one after the other; a config is edited by compare-and-swap with
+the old one kept; each step carries its own proof, since exit codes prove little (`add` returns the new index, `modify` returns 0 when it did
+nothing). Starts are staggered, and no more than `limit` are on their way at once.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from dataclasses import dataclass, field, replace
 
 from .._host import operations
 from .._host.operations import Operation
-from . import install, observed, ownership, settings
-from .desired import Desired
+from . import guest, install, observed, ownership, settings
+from .desired import Desired, State
+from .desired import Emulator as Wanted
 from .observed import Emulator as Seen
 from .observed import Observation, Run
 from .ownership import Origin, Owned
-from .plan import Plan, Step, Verb
+from .plan import Key, Plan, Step, Verb
 
 #: `modify`, `rename` and `launch` return at once; 60 s is for a busy host.
 _COMMAND_MS = 60_000
@@ -29,9 +31,11 @@ _APPEARS_MS = 20_000
 _REMOVE_MS = 180_000
 #: After `quit` the processes vanish within 8 s (LDPlayer 14); after that it is hanging.
 _STOP_MS = 60_000
-#: Cold boots take 20 to 24 s, 82 s after a crash, minutes beside Hyper-V; wrappers allow 180 to 240 s.
-START_MS = 240_000
 _POLL_MS = 500
+#: A start sooner than 10 s after the old processes are gone left a player without a window (LDPlayer 14).
+_REST_MS = 10_000
+#: How long a lease outlives the batch that took it, beyond the longest that the batch can take.
+_LEASE_MARGIN_MS = 30_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Lowered:
     """One batch. ``proofs``: for each step the ids of its operations. ``effects``: ids of the operations that change something for a step.
 
     ``waits``: the operation that waits for an emulator that is on its way. ``pending``: steps of which only the proof is asked once more.
+    ``releases``: this batch ends the work, so it gives the lease back.
     """
 
     operations: tuple[Operation, ...]
@@ -46,26 +51,51 @@ class Lowered:
     effects: frozenset[str]
     waits: Mapping[str, str] = field(default_factory=dict)
     pending: tuple[Step, ...] = ()
+    releases: bool = False
 
 
-def lower(plan: Plan, desired: Desired, seen: Observation, pending: Mapping[Key, Operation]) -> Lowered:
+@dataclass(frozen=True)
+class Lease:
+    """Who works on the host: ``token`` is this run's own, ``holder`` is for people."""
+
+    token: str
+    holder: str
+
+
+def lower(plan: Plan, desired: Desired, seen: Observation, pending: Mapping[Key, Operation], lease: Lease, slice_ms: int) -> Lowered:
     """Operations for as much of the plan as one batch can hold: creations end it, since LDPlayer chooses the index.
 
     ``pending``: the proofs of steps whose command ran already; of these only the proof is asked again.
     """
-    batch = _Batch(desired, seen)
-    for step in _first_part(plan, seen, pending):
+    batch = _Batch(desired, seen, plan)
+    part = list(_first_part(plan, seen, pending))
+    for step in part:
         if step.key in pending:
             batch.ask_again(step, pending[step.key])
-        else:
+    creating = any(step.verb in (Verb.CREATE, Verb.CLONE) for step in part)
+    for name in () if creating else plan.waits:
+        batch.wait(name)
+    for step in part:
+        if step.key not in pending:
             batch.add(step)
-    if not batch.creating:
-        for name in plan.waits:
-            batch.wait(name)
-    return batch.lowered()
+    return batch.lowered(lease, slice_ms, len(part) == len(plan.steps) and not creating)
 
 
-Key = tuple[Verb, str, tuple[str, ...]]
+def leased(work: Iterable[Operation], lease: Lease, slice_ms: int) -> tuple[Operation, ...]:
+    """A batch that takes the lease, does some work, and gives it back whatever came of the work."""
+    listed = list(work)
+    back = operations.needing(operations.always(release(lease)[0]), "lease")
+    return (_take(lease, listed, slice_ms), *(operations.needing(operation, "lease") for operation in listed), back)
+
+
+def _take(lease: Lease, work: Iterable[Operation], slice_ms: int) -> Operation:
+    longest = max((int(operation.get("timeout_ms", 0)) for operation in work), default=0)
+    return operations.lease("lease", "take", lease.token, lease.holder, slice_ms + longest + _LEASE_MARGIN_MS)
+
+
+def release(lease: Lease) -> tuple[Operation, ...]:
+    """A batch that only gives the lease back."""
+    return (operations.lease("release", "release", lease.token, lease.holder, 0),)
 
 
 def _first_part(plan: Plan, seen: Observation, pending: Mapping[Key, Operation]) -> Iterable[Step]:
@@ -74,11 +104,11 @@ def _first_part(plan: Plan, seen: Observation, pending: Mapping[Key, Operation])
         if step.key in pending:
             yield step
             continue
-        if creates and step.verb not in (Verb.ADOPT, Verb.RECORD, Verb.CREATE, Verb.CLONE) and not _plain_stop(step, plan):
+        if creates and step.verb not in (Verb.ADOPT, Verb.RECORD, Verb.HEAL, Verb.CREATE, Verb.CLONE) and not _plain_stop(step, plan):
             continue
         if step.verb is Verb.CLONE and (step.source is None or seen.titled(step.source) is None):
             continue
-        if step.verb not in (Verb.CREATE, Verb.CLONE) and seen.titled(step.name) is None and not _renamed(step, plan):
+        if step.verb not in (Verb.CREATE, Verb.CLONE, Verb.HEAL) and seen.titled(step.name) is None and not _renamed(step, plan):
             continue
         yield step
 
@@ -93,13 +123,37 @@ def _renamed(step: Step, plan: Plan) -> bool:
     return any(other.verb in (Verb.RENAME, Verb.ADOPT) and other.name == step.name and other.source is not None for other in plan.steps)
 
 
+#: Asking through adb takes 55 ms on LDPlayer 14; a boot takes 20 s.
+_ASK_MS = 1000
+
+
+def _proof(wanted: Wanted) -> tuple[str, str]:
+    """What to ask an emulator's guest, and the pattern of a good answer."""
+    if wanted.ready.package is not None:
+        return guest.in_front(wanted.ready.package)
+    if wanted.ready.shell is not None:
+        return guest.shell(wanted.ready.shell), wanted.ready.matches
+    return guest.BOOTED, guest.BOOTED_ANSWER
+
+
+def questions(desired: Desired) -> tuple[observed.Question, ...]:
+    """What to ask the guests that shall be running, so that one that runs and does not answer is seen."""
+    asked: dict[tuple[str, str], set[str]] = {}
+    for wanted in desired.emulators:
+        if wanted.state is State.RUNNING:
+            asked.setdefault(_proof(wanted), set()).add(wanted.name)
+    return tuple(observed.Question(command, answer, frozenset(titles)) for (command, answer), titles in asked.items())
+
+
 class _Batch:
     """The batch while it grows: operations, and which earlier operation of the same emulator the next one needs."""
 
-    def __init__(self, desired: Desired, seen: Observation) -> None:
+    def __init__(self, desired: Desired, seen: Observation, plan: Plan) -> None:
         self.desired = desired
         self.seen = seen
-        self.creating = False
+        self.restarted = {(step.name, step.attempt) for step in plan.steps if step.verb in (Verb.STOP, Verb.KILL)}
+        self.under_way: list[Operation] = []
+        self.launched = False
         self.guarded: dict[int, str] = {}
         self.operations: list[Operation] = []
         self.proofs: dict[Step, list[str]] = {}
@@ -110,29 +164,43 @@ class _Batch:
         self.sources = {step_name: title for step_name, title in ((e.name, e.renamed_from) for e in desired.emulators) if title}
 
     def add(self, step: Step) -> None:
-        if step.verb in (Verb.CREATE, Verb.CLONE):
-            self.creating = True
         _LOWER[step.verb](self, step)
 
     def ask_again(self, step: Step, proof: Operation) -> None:
         """Only the proof of a step whose command ran in an earlier batch."""
-        self.operations.append({key: value for key, value in proof.items() if key != "needs"})
+        again = {key: value for key, value in proof.items() if key != "needs"}
+        if step.verb is Verb.START:
+            self.under_way.append(again)
+        else:
+            self.operations.append(again)
         self.before[step.name] = proof["id"]
         self.pending.append(step)
 
-    def lowered(self) -> Lowered:
-        found = operations.find("ld", [{"path": self.seen.install}], install.CONSOLE)
-        head = [found]
+    def lowered(self, lease: Lease, slice_ms: int, whole: bool) -> Lowered:
+        self.flush(0)
+        work = [*self.operations, *self._sweep()]
+        head = [
+            _take(lease, work, slice_ms),
+            operations.find("ld", [{"path": self.seen.install}], install.CONSOLE),
+        ]
         if self.guarded:
             rows = [self.guarded[index] for index in sorted(self.guarded)]
             head.append(operations.execute("guard", install.PROGRAM, ["list2"], observed.QUERY_TIMEOUT_MS, match=rows))
+        tail = release(lease) if whole else ()
+        asked = questions(self.desired)
         return Lowered(
-            (*head, *self.operations, *self._sweep(), *observed.look_again()),
+            (*head, *(operations.needing(operation, "lease") for operation in work), *tail, *observed.look_again(asked, self.seen.host)),
             {step: tuple(ids) for step, ids in self.proofs.items()},
             frozenset(id for ids in self.proofs.values() for id in self._effects(ids)),
             self.waits,
             tuple(self.pending),
+            whole,
         )
+
+    def flush(self, room: int) -> None:
+        """Wait for the emulators that have been on their way longest, until no more than ``room`` are."""
+        while len(self.under_way) > room:
+            self.operations.append(self.under_way.pop(0))
 
     def _effects(self, ids: list[str]) -> list[str]:
         """LDPlayer's commands and its config; ldfleet's own record only where a step is nothing else."""
@@ -143,8 +211,8 @@ class _Batch:
     def wait(self, name: str) -> None:
         emulator = self.emulator(name)
         if emulator is not None:
-            operation = self.until(f"{emulator.index}.wait", _row(emulator) + _RUNNING, START_MS)
-            self.operations.append(operations.needing(operation, self.guard(emulator)))
+            operation = self.ready(f"{emulator.index}.wait", name, emulator, _row(emulator))
+            self.under_way.append(operations.needing(operation, self.guard(emulator)))
             self.waits[name] = operation["id"]
 
     def emulator(self, name: str) -> Seen | None:
@@ -178,6 +246,22 @@ class _Batch:
 
     def forget(self, id: str, title: str) -> Operation:
         return operations.remove(id, ownership.path(self.seen.install, title), self.records.pop(title))
+
+    def ready(self, id: str, name: str, emulator: Seen, row: str) -> Operation:
+        """Waits until an emulator can be worked with: the user's own proof, else Android's word, else (adb is off) what list2 says."""
+        question = self._question(name, emulator)
+        if question is None:
+            return self.until(id, row + _RUNNING, self.desired.starting.timeout * 1000)
+        command, answer = question
+        arguments = ["adb", "--index", str(emulator.index), "--command", command]
+        timeout = self.desired.starting.timeout * 1000
+        return operations.until(id, install.PROGRAM, arguments, observed.QUERY_TIMEOUT_MS, answer, _ASK_MS, timeout)
+
+    def _question(self, name: str, emulator: Seen) -> tuple[str, str] | None:
+        wanted = self.desired.named().get(name)
+        adb = wanted.settings.get("adb") if wanted is not None else None
+        listens = adb in ("local", "remote") if adb is not None else observed.has_adb(emulator.config)
+        return _proof(wanted) if wanted is not None and listens else None
 
     def until(self, id: str, pattern: str, deadline_ms: int) -> Operation:
         return operations.until(id, install.PROGRAM, ["list2"], observed.QUERY_TIMEOUT_MS, pattern, _POLL_MS, deadline_ms)
@@ -283,6 +367,7 @@ def _rename(batch: _Batch, step: Step) -> None:
         batch.until(f"{index}.renamed", f"(?m)^{index},{batch.forms(step.name)},", _APPEARS_MS),
         batch.record(f"{index}.record", replace(old, title=step.name, resume=_resumes(batch, step) and emulator.run is not Run.STOPPED)),
         batch.forget(f"{index}.forget", emulator.title),
+        operations.remove(f"{index}.unkeep", ownership.known_good(batch.seen.install, emulator.title), "any"),
     )
 
 
@@ -301,19 +386,86 @@ def _configure(batch: _Batch, step: Step) -> None:
         batch.put(step, operations.needing(operations.write(f"{index}.config", path, found.edited(edits), found.sha256, keep=keep), first))
     if arguments:
         batch.put(step, operations.needing(batch.console(f"{index}.modify", "modify", "--index", str(index), *arguments), first))
+    if found is not None:
+        _keep(batch, index, step.name, found.name)
 
 
 def _start(batch: _Batch, step: Step) -> None:
+    """One launch at a time (two at once hung the guests of a hosted server), the next one after the stagger. An emulator that was taken down
+    in this batch rests first, and is back before another one is taken down."""
     emulator = batch.of(step)
     index = emulator.index
+    restarted = (step.name, step.attempt) in batch.restarted
     row = _row(emulator) if emulator.title == step.name else f"(?m)^{index},{batch.forms(step.name)},"
-    start = [
-        operations.needing(batch.console(f"{index}.launch", "launch", "--index", str(index)), batch.guard(emulator)),
-        batch.until(f"{index}.running", row + _RUNNING, START_MS),
-    ]
+    batch.flush(batch.desired.starting.limit - 1)
+    if restarted:
+        batch.put(step, operations.pause(f"{index}.rest", _REST_MS))
+    elif batch.desired.starting.stagger and (batch.launched or any(other.run is Run.CHANGING for other in batch.seen.emulators)):
+        batch.operations.append(operations.pause(f"{index}.stagger", batch.desired.starting.stagger * 1000))
+    if not batch.launched and not any(other.run is not Run.STOPPED for other in batch.seen.emulators):
+        batch.operations += _orphans()
+    batch.launched = True
+    batch.put(step, operations.needing(batch.console(f"{index}.launch", "launch", "--index", str(index)), batch.guard(emulator)))
+    ready = operations.needing(batch.ready(f"{index}.ready", step.name, emulator, row), f"{index}.launch")
+    batch.proofs[step].append(ready["id"])
+    batch.before[step.name] = ready["id"]
+    batch.under_way.append(ready)
+    if restarted:
+        batch.flush(0)
     if _resumes(batch, step):
-        start.append(batch.record(f"{index}.resumed", replace(batch.owned(step, emulator), title=step.name, resume=False)))
-    batch.put(step, *start)
+        batch.flush(0)
+        batch.put(step, batch.record(f"{index}.resumed", replace(batch.owned(step, emulator), title=step.name, resume=False)))
+
+
+def _orphans() -> list[Operation]:
+    """Where no VM runs, network processes that are left over keep every new guest without a network (`VBoxNetDHCP` after a fast restart)."""
+    system = r"{systemroot}\System32"
+    none = operations.execute("idle", rf"{system}\tasklist.exe", ["/FO", "CSV", "/NH"], _COMMAND_MS, (0,), [r"(?is)\A(?!.*BoxHeadless)"])
+    words = ["/F", "/IM", "VBoxNetDHCP.exe", "/IM", "VBoxNetNAT.exe"]
+    return [none, operations.needing(operations.execute("orphans", rf"{system}\taskkill.exe", words, _COMMAND_MS), "idle")]
+
+
+def _kill(batch: _Batch, step: Step) -> None:
+    """Only the process ids that list2 gave, and only while they are LDPlayer's own programs: an id may be somebody else's by now."""
+    emulator = batch.of(step)
+    index = emulator.index
+    system = r"{systemroot}\System32"
+    victims = [(emulator.pid, _PLAYER), (emulator.vm_pid, _MACHINE)]
+    kills: list[Operation] = []
+    for number, (pid, image) in enumerate((pid, image) for pid, image in victims if pid > 0):
+        named = operations.execute(
+            f"{index}.process{number}", rf"{system}\tasklist.exe", ["/FI", f"PID eq {pid}", "/FO", "CSV", "/NH"], _COMMAND_MS, (0,),
+            [rf'(?mi)^"{image}","{pid}"'],
+        )  # fmt: skip
+        kill = operations.execute(f"{index}.kill{number}", rf"{system}\taskkill.exe", ["/PID", str(pid), "/T", "/F"], _COMMAND_MS)
+        kills += [operations.needing(named, batch.guard(emulator)), operations.needing(kill, named["id"])]
+    for operation in kills:
+        batch.operations.append(operation)
+        batch.proofs.setdefault(step, []).append(operation["id"])
+    gone = operations.needing(batch.until(f"{index}.gone", _row(emulator) + _STOPPED, _STOP_MS), batch.guard(emulator))
+    batch.operations.append(gone)
+    batch.proofs.setdefault(step, []).append(gone["id"])
+    batch.before[step.name] = gone["id"]
+
+
+_PLAYER, _MACHINE = r"dnplayer\.exe", r"L\w*BoxHeadless\.exe"
+
+
+def _heal(batch: _Batch, step: Step) -> None:
+    emulator = batch.seen.titled(step.source or step.name)
+    assert emulator is not None
+    assert emulator.config is not None
+    path = f"{install.CONFIG_FOLDER}\\{emulator.config.name}"
+    kept = ownership.known_good(batch.seen.install, step.name)
+    restored = operations.copy(f"{emulator.index}.heal", kept, path, emulator.config.sha256)
+    batch.put(step, operations.needing(restored, batch.guard(emulator)))
+
+
+def _keep(batch: _Batch, index: int, title: str, config: str) -> None:
+    """A copy of a config that was good a moment ago, for the day on which LDPlayer cuts it. No step depends on it."""
+    kept = ownership.known_good(batch.seen.install, title)
+    copied = operations.copy(f"{index}.keep", f"{install.CONFIG_FOLDER}\\{config}", kept, "any", parents=True)
+    batch.operations.append(operations.needing(copied, batch.before[title]))
 
 
 def _remove(batch: _Batch, step: Step) -> None:
@@ -325,14 +477,17 @@ def _remove(batch: _Batch, step: Step) -> None:
         step,
         operations.needing(batch.console(f"{index}.remove", "remove", "--index", str(index), timeout_ms=_REMOVE_MS), batch.guard(emulator)),
         batch.until(f"{index}.gone", gone, _APPEARS_MS),
-        batch.forget(f"{index}.forget", emulator.title),
+        *([batch.forget(f"{index}.forget", emulator.title)] if emulator.title in batch.records else []),
+        operations.remove(f"{index}.unkeep", ownership.known_good(batch.seen.install, emulator.title), "any"),
     )
 
 
 _LOWER: Mapping[Verb, Callable[[_Batch, Step], None]] = {
     Verb.ADOPT: _adopt,
     Verb.RECORD: _record,
+    Verb.HEAL: _heal,
     Verb.STOP: _stop,
+    Verb.KILL: _kill,
     Verb.CREATE: _create,
     Verb.CLONE: _clone,
     Verb.RENAME: _rename,

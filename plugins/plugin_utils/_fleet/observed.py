@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .._host import operations
@@ -38,7 +38,11 @@ class Run(enum.Enum):
 
 @dataclass(frozen=True)
 class Emulator:
-    """One row of list2 with its config and record. ``raw_title``: the title's bytes as printed; ``index`` holds for this moment only."""
+    """One row of list2 with its config and record. ``raw_title``: the title's bytes as printed; ``index`` holds for this moment only.
+
+    ``pid``, ``vm_pid``: of the player and its VM, -1 without. ``ready``: what the guest said when it was asked whether it can be worked with;
+    None where nobody asked, or where nobody can (adb is off).
+    """
 
     index: int
     title: str
@@ -46,6 +50,10 @@ class Emulator:
     run: Run
     config: ConfigFile | None
     owned: Owned | None
+    pid: int = -1
+    vm_pid: int = -1
+    state: int = 0
+    ready: bool | None = None
 
     @property
     def settings(self) -> Mapping[str, Value]:
@@ -55,7 +63,10 @@ class Emulator:
 
 @dataclass(frozen=True)
 class Observation:
-    """``stale``: records whose emulator is gone (title -> SHA-256 of the file). ``records``: SHA-256 of each known record by title."""
+    """``stale``: records whose emulator is gone (title -> SHA-256 of the file). ``records``: SHA-256 of each known record by title.
+
+    ``kept``: configs that were kept when they were good, by ownership.key; read only where one on the host cannot be understood.
+    """
 
     host: HostFacts
     install: str
@@ -63,6 +74,12 @@ class Observation:
     emulators: tuple[Emulator, ...]
     records: Mapping[str, str] = field(default_factory=dict)
     stale: Mapping[str, Owned] = field(default_factory=dict)
+    kept: Mapping[str, ConfigFile] = field(default_factory=dict)
+
+    @property
+    def sick(self) -> bool:
+        """Whether a config cannot be understood: then it is worth looking at the kept ones."""
+        return any(emulator.config is not None and emulator.config.problem for emulator in self.emulators)
 
     def titled(self, title: str) -> Emulator | None:
         """The emulator with this title; when several have it, the first."""
@@ -73,22 +90,61 @@ class Observation:
         return frozenset(title for title, times in Counter(emulator.title for emulator in self.emulators).items() if times > 1)
 
 
-def look(install_dir: str | None) -> list[Operation]:
+@dataclass(frozen=True)
+class Question:
+    """What to ask guests that run: the value of ``--command``, and the pattern of a good answer. ``titles``: whom."""
+
+    command: str
+    answer: str
+    titles: frozenset[str]
+
+
+def look(install_dir: str | None, questions: Sequence[Question] = ()) -> list[Operation]:
     """The operations that a host's observation needs."""
-    return [operations.find("ld", install.candidates(install_dir), install.CONSOLE), *look_again()]
+    return [operations.find("ld", install.candidates(install_dir), install.CONSOLE), *look_again(questions, None)]
 
 
-def look_again() -> list[Operation]:
-    """The same for a batch that has found the install already."""
+def look_again(questions: Sequence[Question], host: HostFacts | None) -> list[Operation]:
+    """The same for a batch that has found the install already. Without ``host`` its code pages are not known yet, and each title is tried in
+    all of them."""
+    asked = [
+        operations.always(
+            operations.each(
+                f"asked.{number}", "list2", _row_of(question.titles, host), install.PROGRAM,
+                ["adb", "--index", "{1}", "--command", question.command], QUERY_TIMEOUT_MS,
+            )
+        )
+        for number, question in enumerate(questions)
+    ]  # fmt: skip
     return [
         operations.always(operations.until("list2", install.PROGRAM, ["list2"], QUERY_TIMEOUT_MS, r"(?m)^\d+,", 300, _EMPTY_PATIENCE_MS)),
+        *asked,
         operations.always(operations.read("configs", install.CONFIG_FOLDER, "leidian*.config")),
         operations.always(operations.read("owned", ownership.FOLDER, "*.json")),
     ]
 
 
-def observation(reply: Reply, install_dir: str | None) -> Observation:
-    """Understand the results of ``look``. Raises NotInstalled, Unreadable, or Host when an operation failed."""
+def look_at_kept() -> list[Operation]:
+    """What to ask of a sick host."""
+    return [operations.read("kept", ownership.KNOWN_GOOD, "*.config")]
+
+
+def kept(reply: Reply) -> dict[str, ConfigFile]:
+    """Understand the result of ``look_at_kept``; what cannot be read is left out."""
+    files = reply.results["kept"].values.get("files", ()) if reply.results["kept"].ok else ()
+    found = {str(item["name"]).rpartition(".")[0]: _config(str(item["name"]), item) for item in files}
+    return {key: config for key, config in found.items() if not config.problem}
+
+
+def _row_of(titles: Iterable[str], host: HostFacts | None) -> str:
+    """A pattern for the rows of emulators with these titles that run, its group the index."""
+    forms = dict.fromkeys(form for title in sorted(titles) for form in (possible_bytes(title, host) if host else _any_bytes(title)))
+    listed = "|".join(operations.literal(form) for form in forms)
+    return rf"(?m)^(\d+),(?:{listed}), ?-?\d+, ?-?\d+, ?1, ?[1-9]\d*, ?[1-9]\d*(?:,\d+,\d+,\d+)?\r?$"
+
+
+def observation(reply: Reply, install_dir: str | None, questions: Sequence[Question] = ()) -> Observation:
+    """Understand the results of ``look`` with the same questions. Raises NotInstalled, Unreadable, or Host when an operation failed."""
     found = reply.results["ld"]
     if not found.ok:
         where = f"in {install_dir}" if install_dir else "in the registry and in the usual folders"
@@ -99,7 +155,8 @@ def observation(reply: Reply, install_dir: str | None) -> Observation:
     configs = _configs(reply)
     records = _records(reply, folder)
     rows = _rows(reply, configs)
-    emulators = tuple(_emulator(row, configs, records, reply.host) for row in rows)
+    answers = _answers(reply, questions)
+    emulators = tuple(_emulator(row, configs, records, answers, reply.host) for row in rows)
     titles = {emulator.title for emulator in emulators}
     return Observation(
         host=reply.host,
@@ -210,11 +267,37 @@ def _records(reply: Reply, folder: str) -> dict[str, tuple[Owned, str]]:
     return records
 
 
-def _emulator(row: _Row, configs: Mapping[int, ConfigFile], records: Mapping[str, tuple[Owned, str]], host: HostFacts) -> Emulator:
+def _answers(reply: Reply, questions: Sequence[Question]) -> dict[int, bool]:
+    """By index, whether each guest that was asked gave the good answer."""
+    found: dict[int, bool] = {}
+    for number, question in enumerate(questions):
+        result = reply.results.get(f"asked.{number}")
+        for run in result.values.get("runs", ()) if result is not None else ():
+            said = Result("asked", "ok", run).data("stdout").decode("utf-8", "replace")
+            found[int(run["key"])] = re.search(question.answer, said) is not None
+    return found
+
+
+def _emulator(
+    row: _Row,
+    configs: Mapping[int, ConfigFile],
+    records: Mapping[str, tuple[Owned, str]],
+    answers: Mapping[int, bool],
+    host: HostFacts,
+) -> Emulator:
     found = configs.get(row.index)
     title = _title(row.title, found, host)
     record = records.get(title)
-    return Emulator(row.index, title, row.title, _run(row), found, record[0] if record else None)
+    # With adb off nobody can ask: silence then tells nothing.
+    asked = answers.get(row.index) if has_adb(found) else None
+    return Emulator(
+        row.index, title, row.title, _run(row), found, record[0] if record else None, row.pid, row.vm_pid, row.state, asked
+    )  # fmt: skip
+
+
+def has_adb(found: ConfigFile | None) -> bool:
+    """Whether the guest listens to adb (off unless the config says otherwise, LDPlayer 9 English)."""
+    return found is not None and not found.problem and settings.SETTINGS["adb"].current(found.values) in ("local", "remote")
 
 
 def _run(row: _Row) -> Run:
@@ -252,6 +335,21 @@ def codec(page: int) -> str:
     except LookupError:
         return "ascii"
     return f"cp{page}"
+
+
+def _any_bytes(title: str) -> list[bytes]:
+    """How some Windows may print a title, whatever its code pages."""
+    forms = [title.encode("utf-8")]
+    for page in _ANSI_PAGES:
+        try:
+            forms.append(title.encode(page))
+        except UnicodeEncodeError:
+            continue
+    return list(dict.fromkeys(forms))
+
+
+#: The ANSI code pages of Windows (Microsoft's table), GBK first since LDPlayer may print it anywhere.
+_ANSI_PAGES = ("gbk", *(f"cp{page}" for page in (1252, 1250, 1251, 1253, 1254, 1255, 1256, 1257, 1258, 874, 932, 949, 950)))
 
 
 def possible_bytes(title: str, host: HostFacts) -> list[bytes]:

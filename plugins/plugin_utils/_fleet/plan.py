@@ -11,22 +11,25 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from . import observed
+from . import observed, ownership
 from .desired import Desired, State
 from .desired import Emulator as Wanted
 from .errors import Refused
 from .observed import Emulator as Seen
 from .observed import Observation, Run
 from .options import shown
-from .settings import SETTINGS, Value
+from .settings import IDENTITY_KEYS, SETTINGS, Value
 
 
 class Verb(enum.Enum):
-    """What one step does. RECORD: only ldfleet's own record changes (protect, resume)."""
+    """What one step does. RECORD: only ldfleet's own record changes (protect, resume). HEAL: a garbled config is replaced by the kept good one.
+    KILL: an emulator's processes are ended the hard way (only as a remedy)."""
 
     ADOPT = "adopt"
     RECORD = "record"
+    HEAL = "heal"
     STOP = "stop"
+    KILL = "kill"
     CREATE = "create"
     CLONE = "clone"
     RENAME = "rename"
@@ -46,18 +49,23 @@ class Change:
 
 @dataclass(frozen=True)
 class Step:
-    """``source``: what is cloned or renamed. ``changes``: of CONFIGURE, and what a new emulator gets."""
+    """``source``: what is cloned or renamed; of HEAL and a second REMOVE the title under which the emulator is shown. ``changes``: of
+    CONFIGURE, and what a new emulator gets. ``attempt``: 0, or the number of the remedy that it belongs to."""
 
     verb: Verb
     name: str
     reason: str
     changes: tuple[Change, ...] = ()
     source: str | None = None
+    attempt: int = 0
 
     @property
-    def key(self) -> tuple[Verb, str, tuple[str, ...]]:
+    def key(self) -> Key:
         """What makes it the same step in a later plan: the values seen before may have moved."""
-        return self.verb, self.name, tuple(change.option for change in self.changes)
+        return self.verb, self.name, tuple(change.option for change in self.changes), self.attempt
+
+
+Key = tuple[Verb, str, tuple[str, ...], int]
 
 
 @dataclass(frozen=True)
@@ -98,16 +106,25 @@ def make(desired: Desired, seen: Observation) -> Plan:
     steps: list[Step] = []
     waits: list[str] = []
     for pair in wanted:
-        _existing_steps(pair, steps, waits, holds)
+        _existing_steps(pair, desired, seen, steps, waits, holds)
     missing = [pair.wanted for pair in wanted if pair.seen is None]
     masked = _masked(desired, seen)
     if masked:
-        holds += [_may_be(emulator, masked) for emulator in missing]
+        healed = {emulator.name: step for emulator in missing if (step := _unmasking(emulator, masked, seen)) is not None}
+        steps += healed.values()
+        holds += [_may_be(emulator, masked) for emulator in missing if emulator.name not in healed]
         missing = []
     creations = [_creation(emulator) for emulator in missing]
-    steps += [Step(Verb.START, emulator.name, "is new") for emulator in missing if emulator.state is State.RUNNING]
+    starts = [emulator for emulator in missing if emulator.state is State.RUNNING]
+    if _no_desktop(desired, seen):
+        holds += [_needs_desktop(emulator.name, "started", seen) for emulator in starts]
+        starts = []
+    steps += [Step(Verb.START, emulator.name, "is new") for emulator in starts]
     for seen_emulator, reason in removals:
         if seen_emulator.run is not Run.STOPPED:
+            if _no_desktop(desired, seen):
+                holds.append(_needs_desktop(seen_emulator.title, "stopped", seen))
+                continue
             steps.append(Step(Verb.STOP, seen_emulator.title, "is to be removed"))
         steps.append(Step(Verb.REMOVE, seen_emulator.title, reason))
     return Plan(tuple(_ordered(steps, creations, {seen.title for seen, _ in removals})), tuple(waits), tuple(holds), tuple(refusals))
@@ -130,7 +147,7 @@ def _ordered(steps: list[Step], creations: list[Step], doomed: set[str]) -> Iter
     reworked = {step.name for step in steps if step.verb in (Verb.RENAME, Verb.CONFIGURE, Verb.START)}
 
     def rank(step: Step) -> int:
-        if step.verb in (Verb.ADOPT, Verb.RECORD):
+        if step.verb in (Verb.ADOPT, Verb.RECORD, Verb.HEAL):
             return 0
         if step.name in doomed:
             return 5
@@ -141,7 +158,20 @@ def _ordered(steps: list[Step], creations: list[Step], doomed: set[str]) -> Iter
     return sorted([*creations, *steps], key=rank)
 
 
-def _existing_steps(pair: _Pair, steps: list[Step], waits: list[str], holds: list[Hold]) -> None:
+def _no_desktop(desired: Desired, seen: Observation) -> bool:
+    return desired.desktop_needed and seen.host.place != "desktop"
+
+
+def _needs_desktop(name: str, done: str, seen: Observation) -> Hold:
+    # A launch from session 0 dies with the remote shell, and quit from there does not reach the desktop (LDPlayer 9 on a hosted server).
+    return Hold(
+        name,
+        "NoInteractiveSession",
+        f"nobody is logged on at {seen.host.name}, so {shown(name)} cannot be {done}; log on at its console (automatic logon keeps it so)",
+    )
+
+
+def _existing_steps(pair: _Pair, desired: Desired, host: Observation, steps: list[Step], waits: list[str], holds: list[Hold]) -> None:
     wanted, seen = pair.wanted, pair.seen
     if seen is None:
         return
@@ -149,6 +179,9 @@ def _existing_steps(pair: _Pair, steps: list[Step], waits: list[str], holds: lis
     resuming = wanted.state is State.PRESENT and seen.owned is not None and seen.owned.resume
     _record_steps(wanted, seen, steps)
     if seen.config is not None and seen.config.problem and (wanted.settings or wanted.state is State.RUNNING):
+        if seen.run is Run.STOPPED and seen.owned is not None and ownership.key(host.install, seen.title) in host.kept:
+            steps.append(_heal(name, seen))
+            return
         holds.append(
             Hold(
                 name,
@@ -168,15 +201,23 @@ def _existing_steps(pair: _Pair, steps: list[Step], waits: list[str], holds: lis
     up = seen.run is not Run.STOPPED
     wants_up = wanted.state is State.RUNNING or resuming or (wanted.state is State.PRESENT and up)
     rework = bool(changes) or renames
-    if up and (rework or wanted.state is State.STOPPED):
+    stops = up and (rework or wanted.state is State.STOPPED)
+    starts = wants_up and (not up or rework)
+    if (stops or starts) and _no_desktop(desired, host):
+        done = "restarted for its changes" if stops and starts else "stopped" if stops else "started"
+        holds.append(_needs_desktop(name, done, host))
+        if stops:
+            return
+        starts = False
+    if stops:
         steps.append(Step(Verb.STOP, name, _stop_reason(changes, renames, wanted.state)))
     if renames:
         steps.append(Step(Verb.RENAME, name, f"is called {shown(seen.title)}", source=seen.title))
     if changes:
         steps.append(Step(Verb.CONFIGURE, name, "differs", changes))
-    if wants_up and (not up or rework):
+    if starts:
         steps.append(Step(Verb.START, name, _start_reason(resuming, up)))
-    elif (wanted.state is State.RUNNING or resuming) and seen.run is Run.CHANGING:
+    elif (wanted.state is State.RUNNING or resuming) and (seen.run is Run.CHANGING or (seen.run is Run.RUNNING and seen.ready is False)):
         waits.append(name)
 
 
@@ -224,6 +265,31 @@ def _masked(desired: Desired, seen: Observation) -> list[Seen]:
         for emulator in seen.emulators
         if emulator.config is not None and emulator.config.problem and emulator.owned is None and emulator.title not in named
     ]
+
+
+def _unmasking(wanted: Wanted, masked: list[Seen], seen: Observation) -> Step | None:
+    """The garbled config whose own words (an IMEI, a MAC) stand in the good one that was kept of this emulator: it is this emulator."""
+    kept = seen.kept.get(ownership.key(seen.install, wanted.name))
+    if kept is None or wanted.name not in seen.records:
+        return None
+    marks = [str(kept.values[key]) for key in IDENTITY_KEYS if len(str(kept.values.get(key, ""))) >= _LONG_ENOUGH]
+    for emulator in masked:
+        assert emulator.config is not None
+        if emulator.run is Run.STOPPED and any(mark.encode() in emulator.config.data for mark in marks):
+            return _heal(wanted.name, emulator)
+    return None
+
+
+#: Characters of an identity value that no two emulators share by chance.
+_LONG_ENOUGH = 12
+
+
+def _heal(name: str, seen: Seen) -> Step:
+    assert seen.config is not None
+    shown_as = seen.title if seen.title != name else None
+    return Step(
+        Verb.HEAL, name, f"{seen.config.name} cannot be understood ({seen.config.problem}), and a good one was kept", source=shown_as
+    )
 
 
 def _may_be(wanted: Wanted, masked: list[Seen]) -> Hold:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from .converge import Outcome, Round
 from .errors import FleetError
+from .lower import Lease
 from .observed import Emulator, Observation, Run
 from .options import shown
 from .plan import Change, Plan, Step, Verb
@@ -52,6 +53,17 @@ def progress(batch: Round) -> str:
     if batch.waits:
         names["wait for"] = list(batch.waits)
     return ", ".join(f"{verb} {_span(listed)}" for verb, listed in names.items()) or "look"
+
+
+def note(batch: Round, lease: Lease) -> Json | None:
+    """What the host's journal says of a batch: who, in which run, and the steps. None for one that only gives the lease back."""
+    if not batch.steps and not batch.waits:
+        return None
+    return {"by": lease.holder, "run": lease.token, "steps": [sentence(step) for step in batch.steps][:_NOTED]}
+
+
+#: Steps of one batch that the journal keeps.
+_NOTED = 100
 
 
 def _span(names: list[str]) -> str:
@@ -99,11 +111,23 @@ def host(seen: Observation) -> Json:
         "oem_code_page": seen.host.oemcp,
         "powershell": seen.host.powershell,
         "time": _time(seen),
+        "desktop_user": seen.host.desktop_user,
+        "conditions": [_desktop(seen)],
     }
 
 
-def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = ()) -> dict[str, list[Json]]:
-    """``Synced`` and ``Running`` for each emulator that exists, by title. ``since`` is the time of this look: none is remembered."""
+def _desktop(seen: Observation) -> Json:
+    since = _time(seen)
+    if seen.host.place == "desktop":
+        return _condition("DesktopSession", "True", "LoggedOn", f"{seen.host.desktop_user} is logged on", since)
+    return _condition("DesktopSession", "False", "NoInteractiveSession", "nobody is logged on, or desktop_session is never", since)
+
+
+def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (), declared: Collection[str] = ()) -> dict[str, list[Json]]:
+    """``Synced`` and ``Running`` for each emulator that exists, by title. ``since`` is the time of this look: none is remembered.
+
+    ``declared``: titles that were compared with what is wanted; of another one nobody can say that it is in sync.
+    """
     failed = {failure.about: failure for failure in failures}
     open_steps = {step.name: step for step in reversed(plan.steps)}
     held = {hold.name: hold for hold in plan.holds}
@@ -119,9 +143,13 @@ def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (
             synced = ("False", "Drifted", sentence(open_steps[name]))
         elif name in plan.waits:
             synced = ("False", "Changing", "it is on its way")
+        elif name in declared:
+            synced = ("True", "InSync", "as declared")
+        elif emulator.owned:
+            synced = ("Unknown", "NotCompared", "nothing was declared for it here")
         else:
-            synced = ("True", "InSync", "as declared") if emulator.owned else ("Unknown", "NotManaged", "ldfleet does not own it")
-        found[name] = [_condition("Synced", *synced, since), _condition("Running", *_RUNNING[emulator.run], since)]
+            synced = ("Unknown", "NotManaged", "ldfleet does not own it")
+        found[name] = [_condition("Synced", *synced, since), _condition("Running", *_RUNNING[emulator.run], since), _ready(emulator, since)]
     return found
 
 
@@ -130,6 +158,20 @@ _RUNNING = {
     Run.STOPPED: ("False", "Stopped", "no process"),
     Run.CHANGING: ("Unknown", "Changing", "it is starting or stopping, or half of it is missing"),
 }
+
+
+def _ready(emulator: Emulator, since: str) -> Json:
+    if emulator.ready is not None:
+        told = (
+            ("True", "GuestAnswers", "the guest gave the answer")
+            if emulator.ready
+            else ("False", "GuestSilent", "the guest does not answer")
+        )
+    elif emulator.run is not Run.RUNNING:
+        told = ("False", "NotRunning", "it does not run")
+    else:
+        told = ("Unknown", "NotAsked", "nobody asked the guest, or its adb is off")
+    return _condition("Ready", *told, since)
 
 
 def _condition(kind: str, status: str, reason: str, message: str, since: str) -> Json:
@@ -222,8 +264,8 @@ def info(seen: Observation, names: Sequence[str] | None, owned: bool | None) -> 
 def _conditions_after(outcome: Outcome) -> dict[str, list[Json]]:
     """Conditions after an outcome: of a check the plan itself is open, of a run only what failed."""
     if outcome.seen is outcome.first:
-        return conditions(outcome.plan, outcome.seen, outcome.failures)
-    return conditions(Plan(holds=outcome.plan.holds), outcome.seen, outcome.failures)
+        return conditions(outcome.plan, outcome.seen, outcome.failures, outcome.declared)
+    return conditions(Plan(holds=outcome.plan.holds), outcome.seen, outcome.failures, outcome.declared)
 
 
 def message(outcome: Outcome, name: str) -> str:

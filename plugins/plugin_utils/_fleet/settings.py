@@ -242,6 +242,9 @@ SETTINGS: Mapping[str, Setting] = {
     )
 }
 
+#: Keys whose values tell one phone from another.
+IDENTITY_KEYS = tuple(key for row in SETTINGS.values() if isinstance(row.codec, Text) and row.codec.auto for key in row.keys)
+
 #: Where LDPlayer keeps the title; absent for the default title, and never to be written empty (LDPlayer then renames the emulator).
 TITLE_KEY = "statusSettings.playerName"
 

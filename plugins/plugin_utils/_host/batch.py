@@ -38,11 +38,16 @@ _REPLY_CAP = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Batch:
-    """``id``: 32 hexadecimal digits, new for each batch; ``once``: it has effects; times in milliseconds."""
+    """``id``: 32 hexadecimal digits, new for each batch; ``once``: it has effects; times in milliseconds.
+
+    ``desktop``: auto, require or never; ``note``: JSON for the host's journal, of a batch with effects (None: no line).
+    """
 
     id: str
     operations: tuple[Operation, ...]
     once: bool
+    desktop: str = "auto"
+    note: Any = None
     slice_ms: int = 30_000
     lock_ms: int = 60_000
 
@@ -55,6 +60,8 @@ class Batch:
                 "slice_ms": self.slice_ms,
                 "lock_ms": self.lock_ms,
                 "once": self.once,
+                "desktop": self.desktop,
+                "note": self.note,
                 "ops": list(self.operations),
             },
             separators=(",", ":"),
@@ -77,7 +84,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What every reply tells of the host. ``time_ms``: Unix time by its clock; code pages are 0 where unknown."""
+    """What every reply tells of the host. ``time_ms``: Unix time by its clock; code pages are 0 where unknown.
+
+    ``place``: ``desktop`` when the batch ran in the session of the user who is logged on (``desktop_user``), else ``direct``.
+    """
 
     name: str
     time_ms: int
@@ -85,6 +95,8 @@ class HostFacts:
     oemcp: int
     powershell: str
     programdata: str
+    place: str
+    desktop_user: str
 
 
 @dataclass(frozen=True)
@@ -169,7 +181,16 @@ def _unpacked(body: str) -> bytes:
     return data
 
 
-_HOST_KEYS: Mapping[str, type] = {"name": str, "time_ms": int, "acp": int, "oemcp": int, "powershell": str, "programdata": str}
+_HOST_KEYS: Mapping[str, type] = {
+    "name": str,
+    "time_ms": int,
+    "acp": int,
+    "oemcp": int,
+    "powershell": str,
+    "programdata": str,
+    "place": str,
+    "desktop_user": str,
+}
 
 
 def _problem(found: Any) -> Problem | None:

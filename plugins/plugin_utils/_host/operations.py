@@ -63,6 +63,33 @@ def until(id: str, program: str, arguments: Iterable[str], timeout_ms: int, patt
     return {**operation, "op": "until", "pattern": pattern, "interval_ms": interval_ms, "deadline_ms": deadline_ms}
 
 
+def each(id: str, over: str, pattern: str, program: str, arguments: Iterable[str], timeout_ms: int) -> Operation:
+    """Run a program once for each match of ``pattern`` in the output of ``over``; ``{1}`` in the arguments is its first group, digits only."""
+    operation = execute(id, program, arguments, timeout_ms)
+    return {**operation, "op": "each", "over": over, "pattern": pattern}
+
+
+def pause(id: str, ms: int) -> Operation:
+    """Wait."""
+    return {"id": id, "op": "pause", "ms": ms}
+
+
+def copy(id: str, source: str, path: str, expect: str, parents: bool = False) -> Operation:
+    """Put a copy of ``source`` in place of what has the SHA-256 ``expect`` (or is ``absent``, or ``any``)."""
+    operation: Operation = {"id": id, "op": "copy", "from": source, "path": path, "expect": expect}
+    return {**operation, "parents": True} if parents else operation
+
+
+def fetch(id: str, url: str, path: str, sha256: str, max_bytes: int, timeout_ms: int) -> Operation:
+    """The host pulls a file from an HTTP(S) address."""
+    return {"id": id, "op": "fetch", "url": url, "path": path, "sha256": sha256, "max_bytes": max_bytes, "timeout_ms": timeout_ms}
+
+
+def lease(id: str, action: str, token: str, holder: str, ms: int) -> Operation:
+    """Take (or renew) or release the host's lease."""
+    return {"id": id, "op": "lease", "action": action, "token": token, "holder": holder, "ms": ms}
+
+
 def read(id: str, folder: str, pattern: str) -> Operation:
     """The files of a folder, with their bytes."""
     return {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": True, "max_bytes": FILE_CAP}

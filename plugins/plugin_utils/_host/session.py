@@ -13,7 +13,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -46,6 +46,10 @@ except ImportError:
 
 #: The first words of a command that psrp (up to ansible-core 2.21) and winrm (from 2.19) recognise as encoded already.
 _ENCODED = "PowerShell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -EncodedCommand "
+
+
+#: `copy`, the longest single command, is given 900 s.
+_PATIENT_LOCK_MS = 960_000
 
 
 class Transport(Protocol):
@@ -89,11 +93,12 @@ class Retries:
 
 @dataclass
 class Session:
-    """One host during one task. ``round_trips`` counts the batches sent, repeats included."""
+    """One host during one task. ``desktop``: auto, require or never; ``round_trips`` counts the batches sent, repeats included."""
 
     transport: Transport
     agent: str
     about: str
+    desktop: str = "auto"
     retries: Retries = field(default_factory=Retries)
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -104,16 +109,18 @@ class Session:
     def ask(self, operations: Iterable[Operation], slice_ms: int) -> Reply:
         """Carry a batch without effects. Raises Unreachable, or Host when the agent refuses."""
         try:
-            return self._carry(Batch(self.new_id(), tuple(operations), once=False, slice_ms=slice_ms))
+            return self._carry(Batch(self.new_id(), tuple(operations), once=False, desktop=self.desktop, slice_ms=slice_ms))
         except ReplyLost as error:
             raise Unreachable(error.about, error.problem, error.advice) from error
 
-    def act(self, operations: Iterable[Operation], slice_ms: int) -> Reply:
-        """Carry a batch with effects. Raises ReplyLost when it may have run and its answer cannot be had."""
-        return self._carry(Batch(self.new_id(), tuple(operations), once=True, slice_ms=slice_ms))
+    def act(self, operations: Iterable[Operation], slice_ms: int, note: Any = None) -> Reply:
+        """Carry a batch with effects, with a ``note`` for the host's journal. Raises ReplyLost when it may have run and its answer cannot be had."""
+        return self._carry(Batch(self.new_id(), tuple(operations), once=True, desktop=self.desktop, note=note, slice_ms=slice_ms))
 
     def _carry(self, sent: Batch) -> Reply:
         payload = sent.payload(self.agent)
+        # The same id again waits for the first run of it, which may be in the middle of an operation that takes its time.
+        patient = replace(sent, lock_ms=_PATIENT_LOCK_MS).payload(self.agent)
         reached = self.round_trips > 0
         for pause in (*self.retries.pauses, None):
             self.round_trips += 1
@@ -130,6 +137,7 @@ class Session:
                 lost = error
             if _certain(lost) or pause is None or self.clock() - began > self.retries.patience:
                 break
+            payload = patient
             self.sleep(pause * (0.5 + self.jitter()))
             self.transport.reset()
         why = _short(" ".join(str(lost).split()) or type(lost).__name__)
@@ -153,7 +161,27 @@ class Session:
                 f"the host cannot keep results: {message}",
                 "Free its system drive, or mend the rights of %ProgramData%\\ldfleet",
             )
+        if code in _DESKTOP:
+            problem, advice = _DESKTOP[code]
+            raise Host(self.about, f"{problem}: {message}", advice)
         raise Ours(self.about, f"the agent refused the batch ({code}: {message})", "This is a bug of ldfleet")
+
+
+#: What can go wrong on the way to the desktop of the user who is logged on.
+_DESKTOP = {
+    "NoSession": (
+        "LDPlayer needs the desktop of a user who is logged on",
+        "Log on at the host's console (automatic logon keeps it so), or set desktop_session: auto for what needs no desktop",
+    ),
+    "TaskRefused": (
+        "the batch could not be handed to the desktop",
+        "Connect as an administrator of the host, or set desktop_session: never if LDPlayer runs in the session of this connection",
+    ),
+    "TaskNotStarted": (
+        "the task scheduler did not start the batch on the desktop",
+        "Look at the host's Task Scheduler service, then run again",
+    ),
+}
 
 
 def _certain(lost: Exception) -> bool:

@@ -29,6 +29,12 @@ class Clock:
         with self._lock:
             return self._base + (time.monotonic() - self._began) * self._speed
 
+    def resume(self, reached: float) -> None:
+        """Go on from a time that was reached in an earlier run; never backwards."""
+        with self._lock:
+            now = self._base + (time.monotonic() - self._began) * self._speed
+            self._base += max(0.0, reached - now)
+
     def sleep(self, seconds: float) -> None:
         """Let so many simulated seconds pass."""
         if self._skip:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from .world import Answer, World
+from .windows import SYSTEM32, Answer, Caller
+from .world import World
 
 #: cmd.exe takes no longer line.
 CMD_LIMIT = 8191
@@ -46,7 +47,7 @@ def split(line: str) -> list[str]:
     return [*words, "".join(word)] if word is not None else words
 
 
-def run(world: World, line: str, user: str, through_cmd: bool = True) -> Answer:
+def run(world: World, line: str, caller: Caller, through_cmd: bool = True) -> Answer:
     """Run one command line as cmd.exe (or CreateProcess) would."""
     if through_cmd and len(line) > CMD_LIMIT:
         return Answer(1, stderr=b"The command line is too long.\r\n")
@@ -55,7 +56,7 @@ def run(world: World, line: str, user: str, through_cmd: bool = True) -> Answer:
         words = words[2:]
     if not words:
         return Answer()
-    found = world.run_program(_path(world, words[0]), words[1:], line)
+    found = world.run_program(_path(world, words[0]), words[1:], line, caller)
     if found is not None:
         return found
     own = _OWN.get(words[0].lower().removesuffix(".exe"))
@@ -63,36 +64,38 @@ def run(world: World, line: str, user: str, through_cmd: bool = True) -> Answer:
         return Answer(
             1, stderr=f"'{words[0]}' is not recognized as an internal or external command,\r\noperable program or batch file.\r\n".encode()
         )
-    code, text = own(world, words[1:], user)
+    code, text = own(world, words[1:], caller)
     return Answer(code, text.encode(f"cp{world.spec.oemcp}", "replace"))
 
 
 def _path(world: World, word: str) -> str:
-    """The console is found without its folder too, as when a person has it on the PATH."""
+    """Programs without a folder: System32 is on the PATH, and a person may have put LDPlayer's folder there too."""
     named = word if word.lower().endswith(".exe") else f"{word}.exe"
-    return named if "\\" in named else f"{world.spec.install_dir}\\{named}"
+    if "\\" in named:
+        return named
+    return next((full for full in (f"{SYSTEM32}\\{named}", f"{world.spec.install_dir}\\{named}") if full.lower() in world.programs), named)
 
 
 Said = tuple[int, str]
 
 
-def _hostname(world: World, _words: Sequence[str], _user: str) -> Said:
+def _hostname(world: World, _words: Sequence[str], _caller: Caller) -> Said:
     return 0, f"{world.name}\r\n"
 
 
-def _whoami(world: World, _words: Sequence[str], user: str) -> Said:
-    return 0, f"{world.name.lower()}\\{user.rsplit(chr(92), 1)[-1].lower()}\r\n"
+def _whoami(world: World, _words: Sequence[str], caller: Caller) -> Said:
+    return 0, f"{world.name.lower()}\\{caller.user.rsplit(chr(92), 1)[-1].lower()}\r\n"
 
 
-def _version(_world: World, _words: Sequence[str], _user: str) -> Said:
+def _version(_world: World, _words: Sequence[str], _caller: Caller) -> Said:
     return 0, "\r\nMicrosoft Windows [Version 10.0.20348.2700]\r\n"
 
 
-def _echo(_world: World, words: Sequence[str], _user: str) -> Said:
+def _echo(_world: World, words: Sequence[str], _caller: Caller) -> Said:
     return 0, " ".join(words) + "\r\n"
 
 
-def _dir(world: World, words: Sequence[str], _user: str) -> Said:
+def _dir(world: World, words: Sequence[str], _caller: Caller) -> Said:
     plain = [word for word in words if not word.startswith("/")]
     try:
         folder = world.drive.local(plain[0] if plain else "C:\\")
@@ -110,34 +113,31 @@ def _dir(world: World, words: Sequence[str], _user: str) -> Said:
     return 0, "".join(f"{line}\r\n" for line in lines)
 
 
-def _type(world: World, words: Sequence[str], _user: str) -> Said:
+def _type(world: World, words: Sequence[str], _caller: Caller) -> Said:
     try:
         return 0, world.drive.local(words[0]).read_text(encoding="utf-8", errors="replace")
     except (IndexError, ValueError, OSError):
         return 1, "The system cannot find the file specified.\r\n"
 
 
-def _reg(world: World, words: Sequence[str], _user: str) -> Said:
+def _reg(world: World, words: Sequence[str], caller: Caller) -> Said:
     if len(words) < 2 or words[0].lower() != "query":
         return 1, "ERROR: Invalid syntax.\r\n"
-    key, wanted = words[1], next((words[i + 1] for i, word in enumerate(words[:-1]) if word.lower() == "/v"), None)
+    key, wanted = world.key(words[1], caller), next((words[i + 1] for i, word in enumerate(words[:-1]) if word.lower() == "/v"), None)
     values = [(name, value) for name, value in world.registry.values(key) if wanted is None or name.lower() == wanted.lower()]
     if not world.registry.has(key) or (wanted is not None and not values):
         return 1, "ERROR: The system was unable to find the specified registry key or value.\r\n"
-    lines = ["", key, *(f"    {name}    {'REG_SZ' if isinstance(value, str) else 'REG_DWORD'}    {value}" for name, value in values), ""]
-    lines += [f"{key}\\{child}" for child in world.registry.children(key)]
+    lines = [
+        "",
+        words[1],
+        *(f"    {name}    {'REG_SZ' if isinstance(value, str) else 'REG_DWORD'}    {value}" for name, value in values),
+        "",
+    ]
+    lines += [f"{words[1]}\\{child}" for child in world.registry.children(key)]
     return 0, "".join(f"{line}\r\n" for line in lines)
 
 
-def _tasklist(world: World, _words: Sequence[str], _user: str) -> Said:
-    names = {"dnplayer.exe": 1, "Ld9BoxHeadless.exe": 2}
-    with world.lock:
-        phases = [world.phase(instance) for instance in world.visible()]
-    lines = [f"{name:<28}{phase[position]:>6} Console" for phase in phases for name, position in names.items() if phase[position] > 0]
-    return 0, "".join(f"{line}\r\n" for line in lines) or "INFO: No tasks are running which match the specified criteria.\r\n"
-
-
-_OWN: Mapping[str, Callable[[World, Sequence[str], str], Said]] = {
+_OWN: Mapping[str, Callable[[World, Sequence[str], Caller], Said]] = {
     "hostname": _hostname,
     "whoami": _whoami,
     "ver": _version,
@@ -145,5 +145,4 @@ _OWN: Mapping[str, Callable[[World, Sequence[str], str], Said]] = {
     "dir": _dir,
     "type": _type,
     "reg": _reg,
-    "tasklist": _tasklist,
 }

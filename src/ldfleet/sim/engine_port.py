@@ -6,45 +6,83 @@ import base64
 import gzip
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from .operations import KINDS, Failure, Json, Scene, put, variable
+from .windows import SYSTEM32, Caller
 from .world import World
 
-_KEYS = frozenset({"protocol", "id", "slice_ms", "lock_ms", "once", "ops"})
+_KEYS = frozenset({"protocol", "id", "slice_ms", "lock_ms", "once", "desktop", "note", "ops"})
 _COMMON = frozenset({"id", "op", "needs", "always"})
 #: Results are kept for a day.
 _KEEP_SECONDS = 86_400
+_JOURNAL_CAP = 1_048_576
 
 
-def answer(world: World, line: str) -> tuple[str, bool]:
-    """Carry out a bootstrap's standard input. Returns what PowerShell would print, and whether it was an old answer."""
+#: Simulated seconds that the tools around a scheduled task take (schtasks three times, icacls twice).
+_TOOL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Said:
+    """``text``: what PowerShell would print; ``replayed``: an old answer; ``tasks``: PowerShells that were started on the desktop for it."""
+
+    text: str
+    replayed: bool = False
+    tasks: int = 0
+
+
+def answer(world: World, line: str, caller: Caller) -> Said:
+    """Carry out a bootstrap's standard input, given by ``caller``."""
     request = json.loads(line)
     batch = request["batch"] if "batch" in request else json.loads(gzip.decompress(base64.b64decode(request["packed"])))
     batch_id = str(batch.get("id", ""))
     if not re.fullmatch(r"[0-9a-f]{32}", batch_id):
-        batch_id, document = "", _refused("BadRequest", "the batch has no id of 32 hexadecimal digits")
+        batch_id, document, who = "", _refused("BadRequest", "the batch has no id of 32 hexadecimal digits"), caller
     elif batch.get("protocol") != 1:
-        document = _refused("UnknownProtocol", "this agent speaks protocol 1")
+        document, who = _refused("UnknownProtocol", "this agent speaks protocol 1"), caller
     else:
+        who = caller
         try:
             _check(batch)
+            who = _place(world, batch["desktop"], caller)
+            document = _locked(world, batch, who)
         except Failure as failure:
             document = _refused(failure.code, str(failure))
-        else:
-            document = _locked(world, batch)
-    document.update(protocol=1, id=batch_id, host=_host(world))
+    document.update(protocol=1, id=batch_id, host=_host(world, who))
     text = json.dumps(document)
     if len(text) > 20_000:
         text = base64.b64encode(gzip.compress(text.encode(), 6)).decode()
-    return f"#ldfleet-begin {batch_id}#{text}#ldfleet-end {batch_id}#\r\n", bool(document.get("replayed"))
+    frame = f"#ldfleet-begin {batch_id}#{text}#ldfleet-end {batch_id}#\r\n"
+    return Said(frame, bool(document.get("replayed")), int(who.session != caller.session))
+
+
+def _place(world: World, wish: str, caller: Caller) -> Caller:
+    """Where the batch runs: handed to a task on the desktop of the user who is logged on, or here."""
+    if wish == "never":
+        return caller
+    tasklist = world.run_program(f"{SYSTEM32}\\tasklist.exe", ["/FI", "IMAGENAME eq explorer.exe", "/V", "/FO", "CSV", "/NH"], "", caller)
+    world.clock.sleep(tasklist.seconds or 0.0 if tasklist else 0.0)
+    desktop = world.desktop
+    if desktop is None:
+        if wish == "require":
+            raise Failure("NoSession", "nobody is logged on at the desktop")
+        return caller
+    if caller.user != world.service.user:
+        raise Failure("TaskRefused", "schtasks /Create said: ERROR: Access is denied.")
+    root = f"{world.spec.programdata}\\ldfleet"
+    world.drive.local(root).mkdir(parents=True, exist_ok=True)
+    world.rights[root.lower()] = frozenset({"*S-1-5-32-544", "*S-1-5-18", f"*{world.sid(desktop.user)}"})
+    world.clock.sleep(_TOOL_SECONDS)
+    return desktop.caller
 
 
 def _refused(code: str, message: str) -> Json:
     return {"error": {"code": code, "message": message}}
 
 
-def _host(world: World) -> Json:
+def _host(world: World, who: Caller) -> Json:
     return {
         "name": world.name,
         "time_ms": int(world.clock.now() * 1000),
@@ -52,6 +90,8 @@ def _host(world: World) -> Json:
         "oemcp": world.spec.oemcp,
         "powershell": "5.1.20348.2700",
         "programdata": world.spec.programdata,
+        "place": "desktop" if who.session else "direct",
+        "desktop_user": f"{world.name}\\{who.user}" if who.session else "",
     }
 
 
@@ -75,16 +115,16 @@ def _check(batch: Json) -> None:
         known.add(name)
 
 
-def _locked(world: World, batch: Json) -> Json:
+def _locked(world: World, batch: Json, who: Caller) -> Json:
     if not world.agent_lock.acquire(timeout=batch["lock_ms"] / 1000):
         return _refused("Busy", f"the host was not free within {batch['lock_ms']} ms")
     try:
-        return _once(world, batch) if batch["once"] else _batch(world, batch)
+        return _once(world, batch, who) if batch["once"] else _batch(world, batch, who)
     finally:
         world.agent_lock.release()
 
 
-def _once(world: World, batch: Json) -> Json:
+def _once(world: World, batch: Json, who: Caller) -> Json:
     folder = world.drive.local(f"{world.spec.programdata}\\ldfleet\\results")
     final, claim = folder / f"{batch['id']}.json", folder / f"{batch['id']}.claim"
     if final.exists():
@@ -98,7 +138,8 @@ def _once(world: World, batch: Json) -> Json:
     except (Failure, OSError) as error:
         return _refused("ResultFolder", f"{world.drive.windows(folder)} cannot be written: {error}")
     _sweep(world, folder)
-    document = _batch(world, batch)
+    document = _batch(world, batch, who)
+    _journal(world, batch, document)
     try:
         put(world, final, json.dumps({"results": document["results"]}).encode(), parents=False)
         claim.unlink()
@@ -107,15 +148,29 @@ def _once(world: World, batch: Json) -> Json:
     return document
 
 
+def _journal(world: World, batch: Json, document: Json) -> None:
+    if batch["note"] is None:
+        return
+    path = world.drive.local(f"{world.spec.programdata}\\ldfleet\\journal.jsonl")
+    ended = {result["id"]: result["error"]["code"] if result["status"] == "failed" else result["status"] for result in document["results"]}
+    if path.is_file() and path.stat().st_size > _JOURNAL_CAP:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(lines[len(lines) // 2 :]), encoding="utf-8")
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(
+            json.dumps({"time_ms": int(world.clock.now() * 1000), "id": batch["id"], "note": batch["note"], "ended": ended}) + "\n"
+        )
+
+
 def _sweep(world: World, folder: Any) -> None:
     old = [path for path in folder.iterdir() if world.clock.now() - path.stat().st_mtime > _KEEP_SECONDS and path.suffix == ".json"]
     for path in old[:200]:
         path.unlink(missing_ok=True)
 
 
-def _batch(world: World, batch: Json) -> Json:
+def _batch(world: World, batch: Json, who: Caller) -> Json:
     over = world.clock.now() + batch["slice_ms"] / 1000
-    scene = Scene(world, batch["id"], over, {"programdata": world.spec.programdata, "systemroot": "C:\\Windows"})
+    scene = Scene(world, who, over, {"programdata": world.spec.programdata, "systemroot": "C:\\Windows"})
     done: dict[str, str] = {}
     results = []
     for operation in batch["ops"]:
@@ -127,7 +182,7 @@ def _batch(world: World, batch: Json) -> Json:
 
 def _operation(scene: Scene, operation: Json, done: dict[str, str]) -> Json:
     result: Json = {"id": operation["id"], "status": "ok", "ms": 0}
-    names = [variable(str(operation.get(key, ""))) for key in ("program", "path", "folder", "keep")]
+    names = [variable(str(operation.get(key, ""))) for key in ("program", "path", "folder", "keep", "from")]
     needs = [*operation.get("needs", ()), *(name for name in names if name and name not in scene.variables)]
     for need in needs:
         if done.get(need) != "ok":

@@ -19,9 +19,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from . import layout, operations
+from . import layout, operations, programs
 from .forward import Forwarder
 from .process import Output
+from .windows import Caller
 from .world import World
 
 #: Far above any batch: what hangs here is a bug of the test that began it.
@@ -34,8 +35,7 @@ class RealPowerShell:
     def __init__(self, program: Path, wine: bool, world: World) -> None:
         self.program = program
         self.wine = wine
-        self.forwarder = Forwarder(world)
-        self.lay(world, layout.consoles(world.spec))
+        self.lay(world, [*layout.consoles(world.spec), *programs.PROGRAMS])
 
     def lay(self, world: World, programs: Iterable[str]) -> None:
         """Put the forwarder in the place of programs, by their Windows paths: under Wine a Windows program, on Linux a small script."""
@@ -45,31 +45,39 @@ class RealPowerShell:
             if self.wine:
                 shutil.copyfile(self.program.parent / "forward.exe", target)
             else:
-                target.write_text(_FORWARD.format(address=self.forwarder.address, own=path), encoding="utf-8")
+                target.write_text(_FORWARD.format(own=path), encoding="utf-8")
                 target.chmod(target.stat().st_mode | stat.S_IXUSR)
 
-    def close(self) -> None:
-        """End the forwarder."""
-        self.forwarder.close()
-
-    def run(self, script: str, data: bytes, world: World) -> Output:
-        """Run the bootstrap with its standard input, and return what the engine printed."""
-        line = data if self.wine else _mapped_in(data, world)
-        done = subprocess.run(
-            [str(self.program), "-NoProfile", "-NonInteractive", "-EncodedCommand", base64.b64encode(script.encode("utf-16-le")).decode()],
-            input=line,
-            capture_output=True,
-            env=self._environment(world),
-            timeout=_LIMIT_SECONDS,
-            check=False,
-        )
+    def run(self, script: str, data: bytes, world: World, caller: Caller) -> Output:
+        """Run the bootstrap with its standard input (or what a task runs, without any), and return what the engine printed."""
+        line = data if self.wine or not data else _mapped_in(data, world, caller)
+        forwarder = Forwarder(world, caller, mapped=not self.wine)
+        try:
+            done = subprocess.run(
+                [
+                    str(self.program),
+                    "-NoProfile",
+                    "-NonInteractive",
+                    "-EncodedCommand",
+                    base64.b64encode(script.encode("utf-16-le")).decode(),
+                ],
+                input=line,
+                capture_output=True,
+                env={**self._environment(world), "LDFLEET_FORWARD": forwarder.address},
+                timeout=_LIMIT_SECONDS,
+                check=False,
+            )
+        finally:
+            forwarder.close()
         out = done.stdout if self.wine else _mapped_out(done.stdout, world)
         return Output(out, done.stderr, done.returncode)
 
     def _environment(self, world: World) -> dict[str, str]:
-        environment = {**os.environ, "LDFLEET_FORWARD": self.forwarder.address}
+        environment = {**os.environ}
         if self.wine:
-            environment.update(ProgramData=world.spec.programdata, LC_ALL="zh_CN.UTF-8" if world.spec.acp == 936 else "C.UTF-8")
+            environment.update(
+                WINEDLLOVERRIDES=_NATIVE, ProgramData=world.spec.programdata, LC_ALL="zh_CN.UTF-8" if world.spec.acp == 936 else "C.UTF-8"
+            )
         else:
             local = world.drive.local
             environment.update(ProgramData=str(local(world.spec.programdata)), SystemRoot=str(local("C:\\Windows")))
@@ -101,13 +109,16 @@ def lay_wine_registry(world: World) -> None:
         Path(file.name).unlink()
 
 
-_HIVES = {"HKCU": "HKEY_CURRENT_USER", "HKLM": "HKEY_LOCAL_MACHINE"}
+#: Wine has tools of these names itself; ours, which ask the world, take their place.
+_NATIVE = ",".join(path.rsplit("\\", 1)[1] for path in programs.PROGRAMS) + "=n"
+
+_HIVES = {"HKU\\": "HKEY_USERS\\", "HKLM": "HKEY_LOCAL_MACHINE"}
 
 
 #: On Linux a program of the drive is a small script that speaks forward.exe's protocol.
 _FORWARD = """#!/usr/bin/env -S python3 -IS
-import socket, struct, sys
-host, port = {address!r}.split(":")
+import os, socket, struct, sys
+host, port = os.environ["LDFLEET_FORWARD"].split(":")
 parts = [{own!r}, " ".join(sys.argv[1:])] + sys.argv[1:]
 body = b"".join(part.encode("utf-8", "surrogateescape") + b"\\0" for part in parts)
 link = socket.create_connection((host, int(port)))
@@ -122,23 +133,25 @@ sys.exit(code & 0xFF)
 """
 
 
-def _mapped_in(data: bytes, world: World) -> bytes:
+def _mapped_in(data: bytes, world: World, caller: Caller) -> bytes:
     request = json.loads(data)
     packed = "packed" in request
     batch = json.loads(gzip.decompress(base64.b64decode(request["packed"]))) if packed else request["batch"]
+    # Whose registry it is shows when the batch runs: on the desktop where there is one.
+    reader = world.desktop.caller if world.desktop is not None and batch.get("desktop") != "never" else caller
     for operation in batch.get("ops", ()):
-        for key in ("program", "path", "folder", "keep"):
+        for key in ("program", "path", "folder", "keep", "from"):
             if isinstance(operation.get(key), str):
                 operation[key] = _to_linux(operation[key], world)
         if isinstance(operation.get("candidates"), list):
-            operation["candidates"] = [_candidate(candidate, world) for candidate in operation["candidates"]]
+            operation["candidates"] = [_candidate(candidate, world, reader) for candidate in operation["candidates"]]
     if packed:
         request["packed"] = base64.b64encode(gzip.compress(json.dumps(batch).encode())).decode()
     return json.dumps(request).encode("ascii") + b"\n"
 
 
-def _candidate(candidate: dict[str, Any], world: World) -> dict[str, Any]:
-    folders = operations.folders(world, candidate)
+def _candidate(candidate: dict[str, Any], world: World, caller: Caller) -> dict[str, Any]:
+    folders = operations.folders(world, candidate, caller)
     return {"path": _to_linux(folders[0], world) if folders else "/nonexistent"}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from . import powershell
+from .assembly import assemble
 from .auth import Policy
 from .clock import Clock
 from .drive import Drive
@@ -17,7 +18,6 @@ from .host import SimHost
 from .layout import Spec
 from .server import LOOPBACK, Endpoint, SimServer
 from .shells import Quotas
-from .world import World
 
 #: Of the simulated accounts, which guard nothing.
 USER, PASSWORD = "Administrator", "ldfleet-sim"
@@ -72,7 +72,7 @@ class Farm:
             tail = spec.install_dir.split("\\", 1)[1]
             spec = Spec(**{**vars(spec), "install_dir": f"{home}\\{tail}", "programdata": f"{home}\\ProgramData"})
         clock = Clock(speed=self.plan.speed, skip=self.plan.skip)
-        world = World(self.folder / name, name.upper(), spec, clock, drive)
+        world = assemble(self.folder / name, name.upper(), spec, clock, drive)
         engine = None
         if program is not None:
             if self.plan.engine == "wine":
@@ -96,8 +96,6 @@ class Farm:
         self.server.__exit__(*error)
         for host in self.hosts:
             host.world.save()
-            if host.engine is not None:
-                host.engine.close()
 
     def inventory(self, transport: str = "ntlm") -> dict[str, Any]:
         """An Ansible inventory with every host in the group ``ldplayer``."""

@@ -9,20 +9,24 @@ from __future__ import annotations
 import socketserver
 import struct
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .windows import Caller
     from .world import World
 
 _LARGEST_REQUEST = 1_048_576
 
 
 class Forwarder:
-    """One listener for one world."""
+    """One listener for one PowerShell: what it starts is started by ``caller``. ``mapped``: it has Linux paths, which the world gets as Windows ones."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, caller: Caller, mapped: bool) -> None:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.world = world
+        self._server.caller = caller
+        self._server.mapped = mapped
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
@@ -42,6 +46,8 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
     world: World
+    caller: Caller
+    mapped: bool
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -56,7 +62,9 @@ class _Handler(socketserver.StreamRequestHandler):
             return
         path, raw, *arguments = self.rfile.read(size).decode("utf-8", "surrogateescape").split("\0")[:-1]
         world = self.server.world
-        answer = world.run_program(path, arguments, raw)
+        if self.server.mapped:
+            arguments = [_windows(world, argument) for argument in arguments]
+        answer = world.run_program(path, arguments, raw, self.server.caller)
         if answer is None:
             reply = struct.pack("<i", 9009), b"", b"no such program in the simulated world\r\n"
         else:
@@ -67,3 +75,8 @@ class _Handler(socketserver.StreamRequestHandler):
             world.clock.sleep(answer.seconds)
             reply = struct.pack("<i", answer.exit_code), answer.stdout, answer.stderr
         self.wfile.write(reply[0] + struct.pack("<I", len(reply[1])) + reply[1] + struct.pack("<I", len(reply[2])) + reply[2])
+
+
+def _windows(world: World, argument: str) -> str:
+    root = str(world.drive.root)
+    return world.drive.windows(Path(argument)) if argument.startswith(root) else argument

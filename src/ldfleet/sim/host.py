@@ -12,16 +12,19 @@ from . import commands, engine_port, powershell
 from .engine_powershell import RealPowerShell
 from .powershell import Script
 from .process import CommandLine, Output, Process
-from .world import Answer, Program, World
+from .windows import Answer, Caller, Program, Task
+from .world import World
 
 
 @dataclass(frozen=True)
 class HostCounters:
-    """``batches``: bootstraps run; ``replays``: of these, how many an old answer served; ``powershell_starts``: also those inside one another."""
+    """``batches``: bootstraps run; ``replays``: of these, how many an old answer served; ``powershell_starts``: by remote shells, also those inside
+    one another; ``task_starts``: PowerShells that the task scheduler started on the desktop."""
 
     batches: int = 0
     replays: int = 0
     powershell_starts: int = 0
+    task_starts: int = 0
 
 
 @dataclass
@@ -36,6 +39,7 @@ class SimHost:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self.world.launch_task = self._start_task
 
     @property
     def name(self) -> str:
@@ -45,19 +49,23 @@ class SimHost:
     def spawn(self, command: CommandLine) -> Process:
         """Start a command (process.Machine)."""
         script = powershell.script(command.text)
+        job = self.world.new_job()
+        caller = Caller(command.user.rsplit("\\", 1)[-1], 0, job)
         if script is None:
-            return _Thread(lambda _data: self._plain(command), wants_input=False)
-        return _Thread(lambda data: self._powershell(script, command, data), wants_input=script.bootstrap)
+            return _Thread(lambda _data: self._plain(command, caller), wants_input=False, ended=lambda: self.world.end_job(job))
+        return _Thread(
+            lambda data: self._powershell(script, command, data, caller),
+            wants_input=script.bootstrap,
+            ended=lambda: self.world.end_job(job),
+        )
 
     def install(self, programs: Mapping[str, Program]) -> None:
         """Put further programs into the world, by their full Windows path."""
-        for path, program in programs.items():
-            self.world.programs[path.lower()] = program
-            self.world.drive.local(path).touch()
+        self.world.install(programs)
         if self.engine is not None:
             self.engine.lay(self.world, list(programs))
 
-    def count(self, batches: int = 0, replays: int = 0, starts: int = 0) -> None:
+    def count(self, batches: int = 0, replays: int = 0, starts: int = 0, tasks: int = 0) -> None:
         """Add to the counters."""
         with self._lock:
             now = self.counters
@@ -66,31 +74,48 @@ class SimHost:
                 batches=now.batches + batches,
                 replays=now.replays + replays,
                 powershell_starts=now.powershell_starts + starts,
+                task_starts=now.task_starts + tasks,
             )
 
-    def _plain(self, command: CommandLine) -> Output:
-        return self._finished(commands.run(self.world, command.text, command.user, not command.skip_cmd))
+    def _plain(self, command: CommandLine, caller: Caller) -> Output:
+        return self._finished(commands.run(self.world, command.text, caller, not command.skip_cmd))
 
-    def _powershell(self, script: Script, command: CommandLine, data: bytes) -> Output:
+    def _powershell(self, script: Script, command: CommandLine, data: bytes, caller: Caller) -> Output:
         self.count(starts=script.starts)
         time.sleep(self.powershell_start_seconds * script.starts)
         if len(command.text) > commands.CMD_LIMIT and not command.skip_cmd:
             return Output(b"", b"The command line is too long.\r\n", 1)
         if not script.bootstrap:
-            return self._raw(script.text, command.user)
+            return self._raw(script.text, caller)
         self.count(batches=1)
         if self.engine is not None:
-            return self.engine.run(script.text, data, self.world)
-        text, replayed = engine_port.answer(self.world, data.decode("ascii"))
-        self.count(replays=replayed)
-        return Output(text.encode("ascii"), b"", 0)
+            return self.engine.run(script.text, data, self.world, caller)
+        said = engine_port.answer(self.world, data.decode("ascii"), caller)
+        self.count(replays=said.replayed, tasks=said.tasks)
+        time.sleep(self.powershell_start_seconds * said.tasks)
+        return Output(said.text.encode("ascii"), b"", 0)
 
-    def _raw(self, text: str, user: str) -> Output:
+    def _start_task(self, caller: Caller, task: Task) -> None:
+        """What the task scheduler does: the program runs by itself, and its exit code is the task's result."""
+
+        def work() -> None:
+            script = powershell.script(f"{task.program} {task.arguments}")
+            if script is not None and self.engine is not None:
+                self.count(tasks=1)
+                time.sleep(self.powershell_start_seconds)
+                output = self.engine.run(script.text, b"", self.world, caller)
+            else:
+                output = self._finished(commands.run(self.world, f'"{task.program}" {task.arguments}', caller, through_cmd=False))
+            task.last_result = output.exit_code or 0
+
+        threading.Thread(target=work, daemon=True).start()
+
+    def _raw(self, text: str, caller: Caller) -> Output:
         """Scripts that are one plain command, as people type them; more would need a PowerShell."""
         line = _GET_CONTENT.sub("type ", text.strip())
         if "\n" in line or any(mark in line for mark in "$;|{}()@`"):
             return Output(b"", b"simulated host: this engine runs single commands and ldfleet's own agent, no other PowerShell\r\n", 1)
-        return self._finished(commands.run(self.world, line.removeprefix("&").strip().replace("'", '"'), user, through_cmd=False))
+        return self._finished(commands.run(self.world, line.removeprefix("&").strip().replace("'", '"'), caller, through_cmd=False))
 
     def _finished(self, answer: Answer) -> Output:
         self.world.clock.sleep(answer.seconds or 0.0)
@@ -104,8 +129,9 @@ _GET_CONTENT = re.compile(r"(?i)\AGet-Content (?:-Path )?")
 class _Thread:
     """A process: it runs in a thread of its own as soon as it has its input, and hands over all of its output when it is done."""
 
-    def __init__(self, work: Callable[[bytes], Output], wants_input: bool) -> None:
+    def __init__(self, work: Callable[[bytes], Output], wants_input: bool, ended: Callable[[], None]) -> None:
         self._work = work
+        self._ended = ended
         self._input = bytearray()
         self._done = threading.Event()
         self._output: Output | None = None
@@ -132,6 +158,7 @@ class _Thread:
             if not self._done.is_set():
                 self._output = Output(b"", b"", -1073741510)  # STATUS_CONTROL_C_EXIT, as a terminated command reports
                 self._done.set()
+        self._ended()
 
     def _start(self) -> None:
         with self._lock:

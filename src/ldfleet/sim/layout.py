@@ -16,7 +16,10 @@ _PROGRAMS = ("ldconsole.exe", "dnconsole.exe", "dnplayer.exe", "dnmultiplayer.ex
 
 @dataclass(frozen=True)
 class Spec:
-    """One host's kind. ``version``: 9.… or 14.…; ``language`` en or zh; code pages of the system; bytes free on C:."""
+    """One host's kind. ``version``: 9.… or 14.…; ``language`` en or zh; code pages of the system; bytes free on C:.
+
+    ``desktop_user``: who is logged on at the console, and to whom LDPlayer belongs; empty for nobody.
+    """
 
     version: str = "9.0.79.2"
     language: str = "en"
@@ -24,6 +27,7 @@ class Spec:
     oemcp: int = 437
     install_dir: str = "C:\\LDPlayer\\LDPlayer9"
     programdata: str = "C:\\ProgramData"
+    desktop_user: str = "player"
     disk_free: int = 400 * 10**9
     installed: bool = True
     first_emulator: bool = True
@@ -45,14 +49,15 @@ def consoles(spec: Spec) -> frozenset[str]:
     return frozenset(f"{spec.install_dir}\\{name}".lower() for name in _PROGRAMS[:2])
 
 
-def fill_registry(registry: Registry, spec: Spec) -> None:
-    """Code pages, and LDPlayer's keys: English installs under XuanZhi, Chinese ones under leidian, folders with a trailing backslash."""
+def fill_registry(registry: Registry, spec: Spec, sid: str) -> None:
+    """Code pages, and LDPlayer's keys in the hive of the user with this ``sid``: English installs under XuanZhi, Chinese ones under leidian,
+    folders with a trailing backslash."""
     pages = "HKLM\\SYSTEM\\CurrentControlSet\\Control\\Nls\\CodePage"
     registry.set(pages, "ACP", str(spec.acp))
     registry.set(pages, "OEMCP", str(spec.oemcp))
     if not spec.installed:
         return
-    key = f"HKCU\\SOFTWARE\\{'leidian' if spec.language == 'zh' else 'XuanZhi'}\\LDPlayer{spec.major}"
+    key = f"HKU\\{sid}\\SOFTWARE\\{'leidian' if spec.language == 'zh' else 'XuanZhi'}\\LDPlayer{spec.major}"
     registry.set(key, "InstallDir", f"{spec.install_dir}\\")
     registry.set(key, "DataDir", f"{spec.install_dir}\\vms\\")
     uninstall = f"HKLM\\SOFTWARE\\WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\LDPlayer{spec.major}"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from .quirks import used
-
-if TYPE_CHECKING:
-    from .world import Answer, Instance, World
+from .windows import Answer, Caller
+from .world import Instance, World
 
 USAGE, MISSING, PARAMETER = -1000, -1001, -1005
 _NO_PLAYER = "player don't exist!"
@@ -33,10 +33,8 @@ _QUERY_SECONDS = 0.015
 _MUTATORS = frozenset({"add", "copy", "remove", "modify", "rename", "launch"})
 
 
-def run(world: World, arguments: Sequence[str], _raw: str = "") -> Answer:
+def run(world: World, arguments: Sequence[str], _raw: str, caller: Caller) -> Answer:
     """Carry out one command line (without the program's own name)."""
-    from .world import Answer
-
     command = arguments[0].lower() if arguments else ""
     if command in world.quirks.hang_commands:
         return Answer(1, seconds=None)
@@ -46,7 +44,7 @@ def run(world: World, arguments: Sequence[str], _raw: str = "") -> Answer:
     overlap = command in _MUTATORS and world.mutator(seconds)
     said: Said = (0 if not arguments else USAGE, _usage(world))
     if handler is not None:
-        said = handler(world, options)
+        said = handler(Call(world, options, caller))
     code, text = said
     if overlap and command in ("add", "copy") and code >= 0:
         # Parallel add left half-written emulators (a farm's report on LDPlayer 9).
@@ -57,6 +55,15 @@ def run(world: World, arguments: Sequence[str], _raw: str = "") -> Answer:
 
 Options = Mapping[str, str]
 Said = tuple[int, str | bytes]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One command line: its ``--name value`` pairs, and who gave it."""
+
+    world: World
+    options: Options
+    caller: Caller
 
 
 def _options(words: Sequence[str]) -> Options:
@@ -96,10 +103,11 @@ def _chosen(world: World, options: Options) -> Instance | None:
     return None
 
 
-def _rows(world: World) -> list[str]:
+def _rows(world: World, caller: Caller) -> list[str]:
     rows = []
     for instance in world.visible():
-        state, pid, vm_pid = world.phase(instance)
+        blind = world.quirks.list2_blind_between_sessions and instance.session != caller.session
+        state, pid, vm_pid = (0, -1, -1) if blind else world.phase(instance)
         window = 0 if pid < 0 else 100_000 + pid * 16
         values = world.config(instance.index)
         width, height, dpi = _screen(world, values)
@@ -118,41 +126,41 @@ def _screen(world: World, values: Mapping[str, Any] | None) -> tuple[Any, Any, A
     return size.get("width", standard[0]), size.get("height", standard[1]), known.get("advancedSettings.resolutionDpi", standard[2])
 
 
-def _list2(world: World, _options: Options) -> Said:
-    if world.quirks.list2_instead is not None:
-        return 0, world.quirks.list2_instead
-    if used(world.quirks, "list2_empty_times"):
+def _list2(call: Call) -> Said:
+    if call.world.quirks.list2_instead is not None:
+        return 0, call.world.quirks.list2_instead
+    if used(call.world.quirks, "list2_empty_times"):
         return 0, ""
-    return 0, "".join(f"{row}\r\n" for row in _rows(world))
+    return 0, "".join(f"{row}\r\n" for row in _rows(call.world, call.caller))
 
 
-def _list(world: World, _options: Options) -> Said:
-    return 0, "".join(f"{world.title(instance)}\r\n" for instance in world.visible())
+def _list(call: Call) -> Said:
+    return 0, "".join(f"{call.world.title(instance)}\r\n" for instance in call.world.visible())
 
 
-def _runninglist(world: World, _options: Options) -> Said:
-    return 0, "".join(f"{world.title(instance)}\r\n" for instance in world.visible() if world.phase(instance)[1] > 0)
+def _runninglist(call: Call) -> Said:
+    return 0, "".join(f"{call.world.title(instance)}\r\n" for instance in call.world.visible() if call.world.phase(instance)[1] > 0)
 
 
-def _list3(world: World, options: Options) -> Said:
-    instance = _chosen(world, options)
+def _list3(call: Call) -> Said:
+    instance = _chosen(call.world, call.options)
     if instance is None:
         return 0, _NO_PLAYER
-    width, height, dpi = _screen(world, world.config(instance.index))
-    return 0, f"{instance.index},{world.title(instance)},0,{width},{height},{dpi}\r\n"
+    width, height, dpi = _screen(call.world, call.world.config(instance.index))
+    return 0, f"{instance.index},{call.world.title(instance)},0,{width},{height},{dpi}\r\n"
 
 
-def _isrunning(world: World, options: Options) -> Said:
-    instance = _chosen(world, options)
-    return 0, "running" if instance is not None and world.phase(instance)[1] > 0 else "stop"
+def _isrunning(call: Call) -> Said:
+    instance = _chosen(call.world, call.options)
+    return 0, "running" if instance is not None and call.world.phase(instance)[1] > 0 else "stop"
 
 
-def _add(world: World, options: Options) -> Said:
-    if used(world.quirks, "add_does_nothing_times"):
+def _add(call: Call) -> Said:
+    if used(call.world.quirks, "add_does_nothing_times"):
         return 0, ""
-    if _full(world):
+    if _full(call.world):
         return USAGE, ""
-    return world.add(_storable(world, options.get("name"))), ""
+    return call.world.add(_storable(call.world, call.options.get("name"))), ""
 
 
 def _storable(world: World, title: str | None) -> str | None:
@@ -168,52 +176,52 @@ def _full(world: World) -> bool:
     return False
 
 
-def _copy(world: World, options: Options) -> Said:
-    text = options.get("from", "")
-    source = _chosen(world, {"index": text} if text.isdigit() else {"name": text})
+def _copy(call: Call) -> Said:
+    text = call.options.get("from", "")
+    source = _chosen(call.world, {"index": text} if text.isdigit() else {"name": text})
     if source is None:
-        return (USAGE, _usage(world)) if world.spec.major < 14 else (0, _NO_PLAYER)
-    if world.quirks.copy_refuses_running and world.running(source):
+        return (USAGE, _usage(call.world)) if call.world.spec.major < 14 else (0, _NO_PLAYER)
+    if call.world.quirks.copy_refuses_running and call.world.running(source):
         return USAGE, ""
-    if _full(world):
+    if _full(call.world):
         return USAGE, ""
-    return world.copy(source, _storable(world, options.get("name")), world.quirks.copy_background_seconds or 0.0), ""
+    return call.world.copy(source, _storable(call.world, call.options.get("name")), call.world.quirks.copy_background_seconds or 0.0), ""
 
 
-def _remove(world: World, options: Options) -> Said:
-    instance = _chosen(world, options)
+def _remove(call: Call) -> Said:
+    instance = _chosen(call.world, call.options)
     if instance is None:
         return MISSING, _NO_PLAYER
-    if used(world.quirks, "remove_ignored_times"):
+    if used(call.world.quirks, "remove_ignored_times"):
         return 0, ""
-    world.remove(instance)
-    if used(world.quirks, "remove_recreates_times"):
-        world.add(None)
+    call.world.remove(instance)
+    if used(call.world.quirks, "remove_recreates_times"):
+        call.world.remake(instance.index)
     return 0, ""
 
 
-def _rename(world: World, options: Options) -> Said:
-    instance = _chosen(world, options)
+def _rename(call: Call) -> Said:
+    instance = _chosen(call.world, call.options)
     if instance is None:
         return MISSING, _NO_PLAYER
-    world.rename(instance, _storable(world, options.get("title")) or "")
+    call.world.rename(instance, _storable(call.world, call.options.get("title")) or "")
     return 0, ""
 
 
-def _modify(world: World, options: Options) -> Said:
+def _modify(call: Call) -> Said:
     """A missing index and unknown options: exit 0 and nothing (captured). Values outside its lists: -1005, parameter error!"""
-    instance = _chosen(world, options)
-    if instance is None or used(world.quirks, "modify_ignored_times"):
+    instance = _chosen(call.world, call.options)
+    if instance is None or used(call.world.quirks, "modify_ignored_times"):
         return 0, ""
     keys: dict[str, Any] = {}
-    for option, value in options.items():
+    for option, value in call.options.items():
         if option in _MODIFY:
-            found = _MODIFY[option](world, value)
+            found = _MODIFY[option](call.world, value)
             if found is None:
                 return PARAMETER, "parameter error!"
             keys.update(found)
     if keys:
-        world.edit(instance, keys)
+        call.world.edit(instance, keys)
     return 0, ""
 
 
@@ -270,73 +278,73 @@ _MODIFY: Mapping[str, Callable[[World, str], Edit]] = {
 }
 
 
-def _launch(world: World, options: Options) -> Said:
-    instance = _chosen(world, options)
+def _launch(call: Call) -> Said:
+    instance = _chosen(call.world, call.options)
     if instance is None:
-        return MISSING, _usage(world)
-    if not used(world.quirks, "launch_ignored_times"):
-        world.launch(instance)
+        return MISSING, _usage(call.world)
+    if not used(call.world.quirks, "launch_ignored_times"):
+        call.world.launch(instance, call.caller)
     return 0, ""
 
 
-def _launchex(world: World, options: Options) -> Said:
-    return _launch(world, options)
+def _launchex(call: Call) -> Said:
+    return _launch(call)
 
 
-def _quit(world: World, options: Options) -> Said:
-    instance = _chosen(world, options)
+def _quit(call: Call) -> Said:
+    instance = _chosen(call.world, call.options)
     if instance is None:
         return MISSING, _NO_PLAYER
-    if not used(world.quirks, "quit_ignored_times"):
-        world.quit(instance)
+    if not used(call.world.quirks, "quit_ignored_times"):
+        call.world.quit(instance, call.caller)
     return 0, ""
 
 
-def _quitall(world: World, _options: Options) -> Said:
-    for instance in world.visible():
-        world.quit(instance)
+def _quitall(call: Call) -> Said:
+    for instance in call.world.visible():
+        call.world.quit(instance, call.caller)
     return 0, ""
 
 
-def _globalsetting(world: World, options: Options) -> Said:
-    world.globals.update({name: value for name, value in options.items() if name in ("fps", "audio", "fastplay", "cleanmode")})
-    world.save()
+def _globalsetting(call: Call) -> Said:
+    call.world.globals.update({name: value for name, value in call.options.items() if name in ("fps", "audio", "fastplay", "cleanmode")})
+    call.world.save()
     return 0, ""
 
 
-def _getprop(world: World, options: Options) -> Said:
+def _getprop(call: Call) -> Said:
     """On a stopped one an error text with exit 0 (androtools); the wording is not known."""
-    instance = _chosen(world, options)
-    if instance is None or not world.booted(instance):
+    instance = _chosen(call.world, call.options)
+    if instance is None or not call.world.answers(instance):
         return 0, "error: device not found\r\n"
-    values = world.config(instance.index) or {}
+    values = call.world.config(instance.index) or {}
     known = {"sys.boot_completed": "1", **{f"phone.{k.lower()}": values.get(f"propertySettings.{v}", "") for k, v in _PROPERTIES.items()}}
-    if "key" in options:
-        return 0, f"{known.get(options['key'], '')}\r\n"
+    if "key" in call.options:
+        return 0, f"{known.get(call.options['key'], '')}\r\n"
     return 0, "".join(f"[{key}]: [{value}]\r\n" for key, value in known.items())
 
 
 _PROPERTIES = {"imei": "phoneIMEI", "imsi": "phoneIMSI", "simserial": "phoneSimSerial", "androidid": "phoneAndroidId", "mac": "macAddress"}
 
 
-def _adb(world: World, options: Options) -> Said:
-    instance = _chosen(world, options)
+def _adb(call: Call) -> Said:
+    instance = _chosen(call.world, call.options)
     if instance is None:
         return 0, _NO_PLAYER
     serial = f"emulator-{5554 + 2 * instance.index}"
-    if not world.booted(instance):
+    if not call.world.answers(instance):
         return 0, f"adb.exe: device '{serial}' not found\r\n"
-    command = options.get("command", "")
+    command = call.options.get("command", "")
     if command == "get-serialno":
         return 0, f"{serial}\r\n"
     return 0, "1\r\n" if command == "shell getprop sys.boot_completed" else ""
 
 
-def _silent(_world: World, _options: Options) -> Said:
+def _silent(_call: Call) -> Said:
     return 0, ""
 
 
-_COMMANDS: Mapping[str, Callable[[World, Options], Said]] = {
+_COMMANDS: Mapping[str, Callable[[Call], Said]] = {
     "list": _list,
     "list2": _list2,
     "list3": _list3,
@@ -355,7 +363,7 @@ _COMMANDS: Mapping[str, Callable[[World, Options], Said]] = {
     "getprop": _getprop,
     "adb": _adb,
     "sortwnd": _silent,
-    "help": lambda world, _options: (0, _usage(world)),
+    "help": lambda call: (0, _usage(call.world)),
 }
 
 _COMMAND_LIST = "".join(f"\t{name}\r\n" for name in _COMMANDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import ntpath
 import os
 import re
@@ -12,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from .commands import split
-from .world import Answer, World
+from .windows import Answer, Caller
+from .world import World
 
 Json = dict[str, Any]
 
@@ -29,12 +33,13 @@ class Failure(Exception):
 
 @dataclass
 class Scene:
-    """What the operations of one batch share. ``over``: seconds of the world's clock at which the slice ends."""
+    """What the operations of one batch share. ``over``: seconds of the world's clock at which the slice ends. ``outputs``: stdout by operation."""
 
     world: World
-    batch_id: str
+    caller: Caller
     over: float
     variables: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
 
     def path(self, text: str) -> str:
         """A path with its variable put in."""
@@ -57,9 +62,9 @@ def variable(text: str) -> str:
 
 def find(scene: Scene, operation: Json, result: Json) -> None:
     for position, candidate in enumerate(operation["candidates"]):
-        for folder in folders(scene.world, candidate):
-            full = folder.rstrip("\\/")
-            full = folder if full.endswith(":") or not full else full
+        for folder in folders(scene.world, candidate, scene.caller):
+            stripped = folder.rstrip("\\/")
+            full = folder if stripped.endswith(":") or not stripped else stripped
             try:
                 there = (scene.world.drive.local(full) / operation["file"]).is_file()
             except ValueError:
@@ -71,9 +76,9 @@ def find(scene: Scene, operation: Json, result: Json) -> None:
     raise Failure("NotFound", f"no candidate holds {operation['file']}")
 
 
-def folders(world: World, candidate: Json) -> list[str]:
+def folders(world: World, candidate: Json, caller: Caller) -> list[str]:
     """The folders that a candidate of `find` names, there or not."""
-    named = [candidate["path"]] if "path" in candidate else _registered(world, candidate["registry"], candidate["value"])
+    named = [candidate["path"]] if "path" in candidate else _registered(world, candidate["registry"], candidate["value"], caller)
     named_folders = []
     for text in named:
         folder = text.strip()
@@ -84,16 +89,17 @@ def folders(world: World, candidate: Json) -> list[str]:
     return named_folders
 
 
-def _registered(world: World, key: str, value: str) -> list[str]:
+def _registered(world: World, key: str, value: str, caller: Caller) -> list[str]:
     keys = [key]
     if key.startswith("HKU\\*\\"):
         keys = [f"HKU\\{user}\\{key[6:]}" for user in world.registry.children("HKU")]
-    found = [world.registry.get(name, value) for name in keys]
+    found = [world.value(name, value, caller) for name in keys]
     return [text for text in found if isinstance(text, str)]
 
 
 def execute(scene: Scene, operation: Json, result: Json) -> None:
-    text = _program(scene, operation, result, operation["timeout_ms"])
+    text = _program(scene, operation, operation["arguments"], result, operation["timeout_ms"])
+    scene.outputs[operation["id"]] = text
     if result["timed_out"]:
         raise Failure("Timeout", f"it was still running after {operation['timeout_ms']} ms and was ended")
     if "exits" in operation and result["exit"] not in operation["exits"]:
@@ -103,13 +109,13 @@ def execute(scene: Scene, operation: Json, result: Json) -> None:
             raise Failure("NoMatch", f"its output does not match {pattern}")
 
 
-def _program(scene: Scene, operation: Json, result: Json, timeout_ms: float) -> str:
+def _program(scene: Scene, operation: Json, arguments: str, result: Json, timeout_ms: float) -> str:
     path = scene.path(operation["program"])
     if not path.lower().endswith(".exe") or not ntpath.splitdrive(path)[0]:
         raise Failure("BadRequest", f"{path} is not the full path of an .exe")
     answer = None
     if scene.local(operation["program"]).is_file() or path.lower() in scene.world.programs:
-        answer = scene.world.run_program(path, split(operation["arguments"]), operation["arguments"])
+        answer = scene.world.run_program(path, split(arguments), arguments, scene.caller)
     if answer is None:
         raise Failure("NotFound", f"there is no {path}")
     late = answer.seconds is None or answer.seconds * 1000 > timeout_ms
@@ -133,7 +139,8 @@ def until(scene: Scene, operation: Json, result: Json) -> None:
     while True:
         left = (min(deadline, scene.over) - clock.now()) * 1000
         result["tries"] += 1
-        text = _program(scene, operation, result, min(operation["timeout_ms"], max(1000, left)))
+        text = _program(scene, operation, operation["arguments"], result, min(operation["timeout_ms"], max(1000, left)))
+        scene.outputs[operation["id"]] = text
         if not result["timed_out"] and re.search(operation["pattern"], text):
             return
         again = clock.now() + operation["interval_ms"] / 1000
@@ -203,6 +210,95 @@ def remove(scene: Scene, operation: Json, result: Json) -> None:
         path.unlink()
 
 
+def copy(scene: Scene, operation: Json, result: Json) -> None:
+    source, path = scene.local(operation["from"]), scene.local(operation["path"])
+    if not source.is_file():
+        raise Failure("NotFound", f"there is no {source.name}")
+    _expected(path, operation["expect"])
+    data = source.read_bytes()
+    put(scene.world, path, data, operation.get("parents", False))
+    result["sha256"] = hashlib.sha256(data).hexdigest()
+
+
+def each(scene: Scene, operation: Json, result: Json) -> None:
+    found = re.findall(operation["pattern"], scene.outputs.get(operation["over"], ""))
+    keys = [match if isinstance(match, str) else match[0] for match in found]
+    result["runs"] = []
+    for key in (key for key in keys if re.fullmatch(r"[0-9]{1,9}", key)):
+        entry: Json = {"key": key}
+        _program(scene, operation, operation["arguments"].replace("{1}", key), entry, operation["timeout_ms"])
+        result["runs"].append(entry)
+
+
+def pause(scene: Scene, operation: Json, _result: Json) -> None:
+    left = min(operation["ms"] / 1000, max(0.0, scene.over - scene.world.clock.now()))
+    scene.world.clock.sleep(left)
+    if left < operation["ms"] / 1000:
+        raise Failure("SliceOver", "the slice was over before the pause was")
+
+
+def lease(scene: Scene, operation: Json, result: Json) -> None:
+    path = scene.world.drive.local(f"{scene.world.spec.programdata}\\ldfleet\\lease.json")
+    now = int(scene.world.clock.now() * 1000)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        found = {}
+    mine = found.get("token") == operation["token"]
+    if found and not mine and found.get("until_ms", 0) > now:
+        raise Failure("Held", "another one holds the lease of this host", holder=found.get("holder", ""), until_ms=found["until_ms"])
+    if operation["action"] == "release":
+        if mine:
+            path.unlink()
+        return
+    result["until_ms"] = now + operation["ms"]
+    kept = {"token": operation["token"], "holder": operation["holder"], "until_ms": result["until_ms"]}
+    put(scene.world, path, json.dumps(kept).encode(), parents=True)
+
+
+def fetch(scene: Scene, operation: Json, result: Json) -> None:
+    path = scene.local(operation["path"])
+    result.update(bytes=0, resumed_from=0)
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == operation["sha256"]:
+        result.update(bytes=path.stat().st_size, fetched=False)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    _pull(scene, operation, part, result)
+    digest = hashlib.sha256(part.read_bytes()).hexdigest()
+    if digest != operation["sha256"]:
+        part.unlink()
+        raise Failure("Mismatch", "what came has another hash than wanted", found=digest)
+    os.replace(part, path)
+    result["fetched"] = True
+
+
+def _pull(scene: Scene, operation: Json, part: Path, result: Json) -> None:
+    if not re.match(r"(?i)https?://", operation["url"]):
+        raise Failure("BadRequest", "only http and https addresses are fetched")
+    have = part.stat().st_size if part.is_file() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    limit = operation["timeout_ms"] / 1000
+    try:
+        with requests.get(operation["url"], headers=headers, stream=True, timeout=min(60.0, limit)) as response:
+            result["http_status"] = response.status_code
+            if response.status_code >= 400:
+                if response.status_code == 416:
+                    part.unlink()
+                raise Failure("HttpStatus", f"the server answered {response.status_code}")
+            result["resumed_from"] = have if response.status_code == 206 else 0
+            with part.open("ab" if response.status_code == 206 else "wb") as target:
+                for piece in response.iter_content(262_144):
+                    if scene.world.disk_free < target.tell() + len(piece):
+                        raise Failure("DiskFull", "There is not enough space on the disk.")
+                    target.write(piece)
+                    if target.tell() > operation["max_bytes"]:
+                        raise Failure("TooLarge", f"it has more than {operation['max_bytes']} bytes")
+                result["bytes"] = target.tell()
+    except requests.RequestException as error:
+        raise Failure("FetchFailed", str(error)) from error
+
+
 @dataclass(frozen=True)
 class Kind:
     """An operation: what it does, and the keys that it must and may have beside id, op, needs and always."""
@@ -220,4 +316,9 @@ KINDS: Mapping[str, Kind] = {
     "read": Kind(read, ("folder", "pattern", "content", "max_bytes")),
     "write": Kind(write, ("path", "data", "expect"), ("parents", "keep")),
     "remove": Kind(remove, ("path", "expect")),
+    "copy": Kind(copy, ("from", "path", "expect"), ("parents",)),
+    "fetch": Kind(fetch, ("url", "path", "sha256", "max_bytes", "timeout_ms")),
+    "each": Kind(each, ("over", "pattern", *_EXEC)),
+    "pause": Kind(pause, ("ms",)),
+    "lease": Kind(lease, ("action", "token", "holder", "ms")),
 }

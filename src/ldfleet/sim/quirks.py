@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+#: hang: state 2 for good, without a VM process (LDPlayer 14). no_vm: state 1 without a VM process (Ld9BoxSVC hangs). silent: adb answers
+#: nothing until it is asked through ldconsole once more (LDPlayer 14's channel drops). deaf: adb never answers although all else is right.
+AILMENTS = ("hang", "no_vm", "silent", "deaf")
+FOREVER = "forever"
+
 
 @dataclass
 class Quirks:
@@ -27,9 +32,11 @@ class Quirks:
     remove_recreates_times: int = 0
     #: launch says nothing, exits 0 and starts nothing (a living dnplayer process of the same index does this).
     launch_ignored_times: int = 0
-    #: Titles whose start stays at state 2 for good, without a VM process.
-    start_hangs: set[str] = field(default_factory=set)
-    #: quit exits 0 and ends nothing (a quit from another session does this).
+    #: Title -> how the next starts go wrong, one after the other (AILMENTS); FOREVER as the last one means all further ones.
+    starts: dict[str, list[str]] = field(default_factory=dict)
+    #: list2 shows as stopped what runs in another session: one farm's scripts read states across sessions, LDPlayer 14 has shown living ones as stopped.
+    list2_blind_between_sessions: bool = False
+    #: quit exits 0 and ends nothing, also in the session of the emulator (LDPlayer 9.5.37 had this until quitall).
     quit_ignored_times: int = 0
     #: modify exits 0 and changes nothing.
     modify_ignored_times: int = 0
@@ -43,6 +50,13 @@ class Quirks:
     hang_commands: set[str] = field(default_factory=set)
     #: launch leaves its output pipe open in the emulator's process.
     leak_output: bool = True
+
+    def ailment(self, title: str) -> str:
+        """How the start that happens now goes wrong, or nothing; it is used up."""
+        left = self.starts.get(title)
+        if not left:
+            return ""
+        return left[0] if left[1:] == [FOREVER] else left.pop(0)
 
 
 def used(quirks: Quirks, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""One simulated Windows host with LDPlayer: its files, registry, emulators, processes and history. State is on disk, so a host survives its restart.
+"""LDPlayer on a simulated Windows host: its emulators, configs and processes. State is on disk, so a host survives its restart.
 
 What LDPlayer does is here (states, configs, indexes); what its command line says is in ldconsole.py. Every behaviour names who saw it.
 """
@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import threading
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,75 +18,60 @@ from .clock import Clock
 from .drive import Drive
 from .layout import Spec
 from .quirks import Quirks
-from .registry import Registry
+from .windows import Caller, Desktop, Running, Windows
 
 #: dnplayer's window, then Android in list2, after so many seconds; boot_completed after BOOT. Cold boots took 20 to 24 s (LDPlayer 14) and
-#: list2 said 1 about 10 s before adb answered; right after launch it still said 0, 2 s later 2.
-WINDOW_SECONDS, ANDROID_SECONDS, BOOT_SECONDS = 2.0, 11.0, 21.0
+#: list2 said 1 about 10 s before adb answered; right after launch it still said 0, 2 s later 2. After a kill a boot took 82 s.
+WINDOW_SECONDS, ANDROID_SECONDS, BOOT_SECONDS, REPAIR_SECONDS = 2.0, 11.0, 21.0, 61.0
 #: Processes vanish some seconds after quit (8 s at most on LDPlayer 14).
 QUIT_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a program did: exit code (signed 32 bit), bytes, how long it ran (simulated seconds), and whether a child keeps its pipes open.
-
-    ``seconds`` None: it never returns.
-    """
-
-    exit_code: int = 0
-    stdout: bytes = b""
-    stderr: bytes = b""
-    seconds: float | None = 0.0
-    leaks_output: bool = False
+#: A start sooner than this after the old processes are gone leaves a player without a window, at state 2 for good (LDPlayer 14).
+REST_SECONDS = 10.0
 
 
 @dataclass
 class Instance:
-    """One emulator. ``launched`` and ``quitting``: when; ``held``: its config in memory while it runs, which is written back at exit."""
+    """One emulator. ``launched``, ``quitting``, ``ended``: when; ``held``: its config in memory while it runs, which is written back at exit.
+
+    ``user``, ``session``, ``job``: whose its processes are. ``killed``: they were ended the hard way, which the next boot repairs.
+    ``ailment``: how this start misbehaves, one of quirks.AILMENTS or nothing.
+    """
 
     index: int
     launched: float | None = None
     quitting: float | None = None
+    ended: float | None = None
+    user: str = ""
+    session: int = 1
+    job: int = 0
+    killed: bool = False
     pid: int = -1
     vm_pid: int = -1
     held: dict[str, Any] | None = None
-    hangs: bool = False
+    ailment: str = ""
     apps: set[str] = field(default_factory=set)
     appears: float = 0.0
     last_title: str = ""
 
 
-Program = Callable[["World", Sequence[str], str], Answer]
-
-
-class World:
-    """Everything behind one simulated host. Methods that read or change emulators take the lock; call them from any thread."""
+class World(Windows):
+    """A machine with LDPlayer. Methods that read or change emulators take the lock; call them from any thread."""
 
     def __init__(self, folder: Path, name: str, spec: Spec, clock: Clock | None = None, drive: Drive | None = None, seed: int = 1) -> None:
-        self.name = name
+        desktop = Desktop(spec.desktop_user) if spec.desktop_user else None
+        super().__init__(name, drive or Drive(folder / "C"), clock or Clock(), desktop)
         self.spec = spec
         self.folder = folder
-        self.clock = clock or Clock()
-        self.drive = drive or Drive(folder / "C")
         self.quirks = Quirks()
-        self.registry = Registry()
-        self.programs: dict[str, Program] = {}
-        self.lock = threading.RLock()
-        self.agent_lock = threading.Lock()
-        self.history: deque[tuple[float, str, tuple[str, ...]]] = deque(maxlen=10_000)
-        self.program_starts = 0
-        self.program_seconds = 0.0
         self.overlaps = 0
         self.disk_free = spec.disk_free
         self.instances: dict[int, Instance] = {}
         self.globals: dict[str, Any] = {}
         self.random = random.Random(f"{seed}:{name}")
-        self._next_pid = 4000
         self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
         self._mutator_until = 0.0
         self._config_folder = self.drive.local(f"{spec.install_dir}\\vms\\config")
-        layout.fill_registry(self.registry, spec)
+        layout.fill_registry(self.registry, spec, self.sid(spec.desktop_user or self.service.user))
         if (folder / "world.json").exists():
             self._load()
         else:
@@ -127,7 +110,7 @@ class World:
         """Put the state on disk, by rename."""
         document = {
             "clock": self.clock.now(),
-            "next_pid": self._next_pid,
+            "next_pid": self.next_pid,
             "globals": self.globals,
             "instances": [{**vars(instance), "apps": sorted(instance.apps)} for instance in self.instances.values()],
         }
@@ -137,7 +120,8 @@ class World:
 
     def _load(self) -> None:
         document = json.loads((self.folder / "world.json").read_text(encoding="utf-8"))
-        self._next_pid = document["next_pid"]
+        self.clock.resume(document["clock"])
+        self.next_pid = document["next_pid"]
         self.globals = document["globals"]
         for item in document["instances"]:
             self.instances[item["index"]] = Instance(**{**item, "apps": set(item["apps"])})
@@ -174,13 +158,28 @@ class World:
         age = self.clock.now() - instance.launched
         if age < WINDOW_SECONDS:
             return 0, -1, -1
-        if instance.hangs or age < ANDROID_SECONDS:
+        if instance.ailment == "hang" or age < ANDROID_SECONDS:
             return 2, instance.pid, -1
+        if instance.ailment == "no_vm":
+            return 1, instance.pid, -1
         return 1, instance.pid, instance.vm_pid
 
     def booted(self, instance: Instance) -> bool:
-        """Whether adb answers and sys.boot_completed is 1."""
-        return instance.launched is not None and not instance.hangs and self.clock.now() - instance.launched >= BOOT_SECONDS
+        """Whether Android has started (sys.boot_completed is 1)."""
+        if instance.launched is None or self.phase(instance)[2] < 0:
+            return False
+        return self.clock.now() - instance.launched >= BOOT_SECONDS + (REPAIR_SECONDS if instance.killed else 0.0)
+
+    def answers(self, instance: Instance) -> bool:
+        """Whether the guest answers adb: it has booted, its config lets adb in, and the channel is not silent. Being asked mends a channel that fell
+        silent (one call of `ldconsole adb` did, LDPlayer 14)."""
+        values = instance.held if instance.held is not None else {}
+        if not self.booted(instance) or not values.get("basicSettings.adbDebug"):
+            return False
+        if instance.ailment == "silent":
+            instance.ailment = ""
+            return False
+        return instance.ailment != "deaf"
 
     def running(self, instance: Instance) -> bool:
         """Whether it has processes, or is about to."""
@@ -226,6 +225,12 @@ class World:
         layout.remove_disks(self.drive, self.spec, instance.index)
         self.save()
 
+    def remake(self, index: int) -> None:
+        """LDPlayer 14 makes an empty emulator at an index that was removed, with 8 keys in its config (AUTO-MAS)."""
+        values = layout.new_config(self.spec, self.random)
+        self._make(index, None, dict(list(values.items())[:8]))
+        self.save()
+
     def rename(self, instance: Instance, title: str) -> None:
         """The title in list2 changes at once; a running one writes its old title back at exit (not measured: the careful guess)."""
         self.edit(instance, {"statusSettings.playerName": title})
@@ -238,24 +243,36 @@ class World:
             instance.held.update(keys)
         self.save()
 
-    def launch(self, instance: Instance) -> bool:
-        """Start it; False when nothing happens because it lives already (a silent no-op of LDPlayer)."""
+    def launch(self, instance: Instance, caller: Caller | None = None) -> bool:
+        """Start it; False when nothing happens because it lives already (a silent no-op of LDPlayer). Without a caller: a person at the desktop."""
         if self.running(instance):
             return False
+        caller = caller or (self.desktop.caller if self.desktop else self.service)
         values = self.config(instance.index)
         if values is None:
             values = layout.new_config(self.spec, self.random)  # a garbled config is replaced by defaults at the start
+        if instance.killed and self.spec.major >= 14:
+            # After a kill the next boot wrote the config of a new machine, without resolution and adb (twice on LDPlayer 14).
+            values = {
+                key: value for key, value in values.items() if not key.startswith(("advancedSettings.resolution", "basicSettings.adb"))
+            }
+            values.update({"statusSettings.isNewPlayer": True, "propertySettings.phoneModel": "SM-A5560"})
         first = {key: value for key, value in layout.started_config(self.spec).items() if key not in values}
         instance.held = {**values, **first}
         self.write_config(instance.index, instance.held)
-        instance.launched, instance.quitting = self.clock.now(), None
-        instance.hangs = self.title(instance) in self.quirks.start_hangs
-        instance.pid, instance.vm_pid = self._pid(), self._pid()
+        now = self.clock.now()
+        rested = instance.ended is None or now - instance.ended >= REST_SECONDS or self.spec.major < 14
+        instance.launched, instance.quitting = now, None
+        instance.ailment = self.quirks.ailment(self.title(instance)) or ("" if rested else "hang")
+        instance.user, instance.session, instance.job = caller.user, caller.session, caller.job
+        instance.pid, instance.vm_pid = self.new_pid(), self.new_pid()
         self.save()
         return True
 
-    def quit(self, instance: Instance) -> None:
-        """Ask it to end; its processes vanish some seconds later."""
+    def quit(self, instance: Instance, caller: Caller | None = None) -> None:
+        """Ask it to end; its processes vanish some seconds later. From another session it does nothing (a hosted LDPlayer 9)."""
+        if caller is not None and caller.session != instance.session:
+            return
         if instance.launched is not None and instance.quitting is None:
             instance.quitting = self.clock.now()
             self.save()
@@ -267,14 +284,42 @@ class World:
             self._down(instance)
             self.save()
 
-    def _down(self, instance: Instance) -> None:
+    def _down(self, instance: Instance, killed: bool = False) -> None:
+        if instance.launched is not None:
+            instance.ended = self.clock.now()
+            instance.killed = killed
         instance.launched = instance.quitting = instance.held = None
         instance.pid = instance.vm_pid = -1
-        instance.hangs = False
+        instance.ailment = ""
 
-    def _pid(self) -> int:
-        self._next_pid += 4
-        return self._next_pid
+    # ---- processes ------------------------------------------------------------------------------------------------------------------
+    def processes(self) -> list[Running]:
+        with self.lock:
+            living = [(instance, self.phase(instance)) for instance in self.visible()]
+        players = [Running(phase[1], "dnplayer.exe", i.session, i.user) for i, phase in living if phase[1] > 0]
+        machines = [Running(phase[2], "Ld9BoxHeadless.exe", i.session, i.user) for i, phase in living if phase[2] > 0]
+        return [*super().processes(), *players, *machines]
+
+    def kill(self, pid: int) -> bool:
+        """The player and its VM go together. What it held in memory is lost; a kill during its exit cuts the config (LDPlayer 9)."""
+        for instance in self.instances.values():
+            if instance.launched is not None and pid in (instance.pid, instance.vm_pid):
+                self._killed(instance)
+                return True
+        return super().kill(pid)
+
+    def _killed(self, instance: Instance) -> None:
+        if instance.quitting is not None:
+            path = self.config_path(instance.index)
+            path.write_bytes(path.read_bytes()[:1024])
+        self._down(instance, killed=True)
+        self.save()
+
+    def end_job(self, job: int) -> None:
+        with self.lock:
+            for instance in self.instances.values():
+                if job and instance.job == job and instance.launched is not None:
+                    self._killed(instance)
 
     def mutator(self, seconds: float) -> bool:
         """A command that changes emulators begins; True when another one is still at work, which corrupts (parallel add, LDPlayer 9)."""
@@ -283,23 +328,6 @@ class World:
         self.overlaps += overlap
         self._mutator_until = max(self._mutator_until, now + seconds)
         return overlap
-
-    # ---- programs -------------------------------------------------------------------------------------------------------------------
-    def run_program(self, path: str, arguments: Sequence[str], raw: str) -> Answer | None:
-        """Start a program by its full Windows path; None when there is none. ``raw``: the argument string as it was given."""
-        from . import ldconsole
-
-        program = self.programs.get(path.lower())
-        if program is None and self.spec.installed and path.lower() in layout.consoles(self.spec):
-            program = ldconsole.run
-        if program is None:
-            return None
-        with self.lock:
-            self.program_starts += 1
-            self.history.append((self.clock.now(), path.rsplit("\\", 1)[-1], tuple(arguments)))
-            answer = program(self, arguments, raw)
-            self.program_seconds += answer.seconds or 0.0
-            return answer
 
     # ---- meddling: what people, crashes and power cuts do ---------------------------------------------------------------------------
     def find(self, title: str) -> Instance:
@@ -324,8 +352,16 @@ class World:
         """Everything that ran is gone; nothing was written back."""
         with self.lock:
             for instance in self.instances.values():
-                self._down(instance)
+                self._down(instance, killed=True)
             self.save()
+
+    def log_off(self) -> None:
+        """The user leaves: everything on the desktop ends."""
+        with self.lock:
+            for instance in self.instances.values():
+                if self.desktop is not None and instance.session == self.desktop.session and instance.launched is not None:
+                    self._killed(instance)
+            self.desktop = None
 
     def settle(self, seconds: float = 60.0) -> None:
         """Let time pass until what was begun has ended. Only sensible with a clock that skips."""

@@ -1,0 +1,43 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Command lines that reach Android: ``ldconsole adb``, whose text is parsed three times on its way, and what proves that a guest is ready.
+
+A text passes the C runtime's parser (quoted in operations.quoted), then adb's splitting of ``--command``, then the guest's shell. The middle
+one is LDPlayer's own and not documented: it takes no quote of ours for granted, so texts with a double quote are refused rather than guessed.
+"""
+
+from __future__ import annotations
+
+import re
+
+BOOTED = "shell getprop sys.boot_completed"
+#: adb ends lines with CR LF on Windows; nothing else stands in the answer.
+BOOTED_ANSWER = r"(?m)^1\r?$"
+
+#: Longest text: Windows takes 32,767 characters for a whole command line, adb's own protocol 4,096 before version 1.0.41.
+_LONGEST = 4000
+
+
+def text_problem(text: str) -> str | None:
+    """Why a shell text cannot be handed through ``--command``, or None."""
+    if not text.strip():
+        return "a command is wanted"
+    if '"' in text:
+        return "a text with \" does not pass LDPlayer's command line unharmed; use single quotes"
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        return "one line without control characters is wanted"
+    if len(text) > _LONGEST:
+        return f"at most {_LONGEST} characters are wanted (these are {len(text)})"
+    return None
+
+
+def shell(text: str) -> str:
+    """The value of ``--command`` that runs ``text`` in the guest's shell."""
+    return f"shell {text}"
+
+
+def in_front(package: str) -> tuple[str, str]:
+    """A shell command that tells which app is in front, and a pattern for this package in its output.
+
+    Android 9 to 14 print ``mCurrentFocus=Window{… u0 PACKAGE/ACTIVITY}`` in ``dumpsys window`` (from AOSP's WindowManagerService).
+    """
+    return shell("dumpsys window"), rf"mCurrentFocus=[^\r\n]* {re.escape(package)}/"
