@@ -46,7 +46,7 @@ class Size:
     judged: bool = True
 
 
-QUICK = Size(hosts=(2,), emulators=4, farm=(4, 10), powershell_start=0.1, repeats=1, judged=False)
+QUICK = Size(hosts=(2,), emulators=4, counted=(50,), farm=(4, 10), powershell_start=0.1, repeats=1, judged=False)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class Report:
         self.aims: dict[str, Aim] = {}
         self.memory = ""
         title = (
-            f"On the simulator, PowerShell takes {powershell_start} s to start. Round trips, exchanges and starts are those of one host."
+            f"On the simulator, where PowerShell takes {powershell_start} s to start. Round trips (commands over WinRM), HTTP exchanges,\n"
+            "PowerShell starts and the seconds of LDPlayer's own commands are those of one host. Times: of ldfleet's seconds."
         )
         self.table = Table(title=title, title_justify="left")
         for name in ("what", "how", "hosts", "emulators", "seconds", "round trips", "exchanges", "starts", "LDPlayer", "times", "aims"):
