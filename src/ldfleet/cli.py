@@ -106,7 +106,12 @@ def conformance(
 ) -> None:
     """Ask real hosts, on scratch emulators, whether what ldfleet takes for true of LDPlayer holds there."""
     variables = {"ldplayer_hosts": host, "ldplayer_reports": str(out.resolve())}
-    run = play("conformance", [inventory], variables=variables, show=typer.echo)
+    run = play(
+        "conformance",
+        [inventory],
+        variables=variables,
+        show=lambda said: typer.echo(said.text) if said.event == "playbook_on_task_start" else None,
+    )
     for name, found in sorted(run.hosts.items()):
         counts = found.result.get("summary")
         text = f"{counts['held']} held, {counts['differs']} differ, {counts['unknown']} unknown" if counts else found.result.get("msg", "")
