@@ -18,6 +18,12 @@ function Get-Field($object, [string]$name, $default) {
     return , $property.Value
 }
 
+# A list as its elements, also when it holds one or none.
+function Get-List($object, [string]$name) {
+    $found = Get-Field $object $name $null
+    foreach ($item in $found) { $item }
+}
+
 # A failure that an operation reports; everything else that escapes one is a bug (AgentFault).
 function New-Failure([string]$code, [string]$message) { return @{ code = $code; message = $message } }
 
@@ -60,35 +66,58 @@ $operations = @{
     remove = @{ must = @('path', 'expect'); may = @() }
 }
 
-function Assert-Batch($batch) {
-    foreach ($key in 'protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'ops') {
-        if ($null -eq $batch.PSObject.Properties[$key]) { Stop-Operation 'BadRequest' "the batch has no $key" }
-    }
-    foreach ($property in $batch.PSObject.Properties) {
-        if (@('protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'ops') -cnotcontains $property.Name) {
-            Stop-Operation 'BadRequest' "the batch has the unknown key $($property.Name)"
+# What each key holds.
+$kinds = @{
+    protocol = 'number'; id = 'text'; slice_ms = 'number'; lock_ms = 'number'; once = 'switch'; ops = 'list'; op = 'text'; needs = 'texts'
+    always = 'switch'; candidates = 'candidates'; file = 'text'; program = 'text'; arguments = 'text'; timeout_ms = 'number'
+    output_cap = 'number'; exits = 'codes'; match = 'texts'; pattern = 'text'; interval_ms = 'number'; deadline_ms = 'number'
+    folder = 'text'; content = 'switch'; max_bytes = 'number'; path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'
+}
+
+function Test-Kind($value, [string]$kind) {
+    $whole = $value -is [int] -or $value -is [long]
+    switch ($kind) {
+        'text' { return $value -is [string] }
+        'switch' { return $value -is [bool] }
+        'code' { return $whole }
+        'number' { return $whole -and $value -ge 0 -and $value -le [int]::MaxValue }
+        'candidate' {
+            if ((Get-Field $value 'path' $null) -is [string]) { return $true }
+            return (Get-Field $value 'registry' $null) -is [string] -and (Get-Field $value 'value' $null) -is [string]
         }
+        'list' { return $value -is [array] }
     }
-    $known = @{}
-    foreach ($operation in @($batch.ops)) {
+    if ($value -isnot [array]) { return $false }
+    foreach ($item in $value) {
+        if (-not (Test-Kind $item $kind.TrimEnd('s'))) { return $false }
+    }
+    return $true
+}
+
+function Assert-Keys($object, [string]$about, $must, $may) {
+    foreach ($key in $must) {
+        if ($null -eq $object.PSObject.Properties[$key]) { Stop-Operation 'BadRequest' "$about has no $key" }
+    }
+    foreach ($property in $object.PSObject.Properties) {
+        if (($must + $may) -cnotcontains $property.Name) { Stop-Operation 'BadRequest' "$about has the unknown key $($property.Name)" }
+        if (-not (Test-Kind $property.Value $kinds[$property.Name])) { Stop-Operation 'BadRequest' "$about has a $($property.Name) of another kind" }
+    }
+}
+
+function Assert-Batch($batch) {
+    Assert-Keys $batch 'the batch' @('protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'ops') @()
+    $known = @()
+    foreach ($operation in $batch.ops) {
         $id = [string](Get-Field $operation 'id' '')
         if ($id -cnotmatch '\A[a-z0-9_.-]{1,64}\z') { Stop-Operation 'BadRequest' "'$id' is no operation id" }
-        if ($known.ContainsKey($id)) { Stop-Operation 'BadRequest' "the id $id stands there twice" }
+        if ($known -ccontains $id) { Stop-Operation 'BadRequest' "the id $id stands there twice" }
         $name = [string](Get-Field $operation 'op' '')
-        if (-not $operations.ContainsKey($name)) { Stop-Operation 'UnknownOperation' "'$name' is no operation" }
-        $keys = $operations[$name]
-        foreach ($key in $keys.must) {
-            if ($null -eq $operation.PSObject.Properties[$key]) { Stop-Operation 'BadRequest' "$id has no $key" }
+        if (@($operations.Keys) -cnotcontains $name) { Stop-Operation 'UnknownOperation' "'$name' is no operation" }
+        Assert-Keys $operation $id (@('id', 'op') + $operations[$name].must) (@('needs', 'always') + $operations[$name].may)
+        foreach ($need in Get-List $operation 'needs') {
+            if ($known -cnotcontains $need) { Stop-Operation 'BadRequest' "$id needs $need, which is no earlier operation" }
         }
-        foreach ($property in $operation.PSObject.Properties) {
-            if ((@('id', 'op', 'needs', 'always') + $keys.must + $keys.may) -cnotcontains $property.Name) {
-                Stop-Operation 'BadRequest' "$id has the unknown key $($property.Name)"
-            }
-        }
-        foreach ($need in @(Get-Field $operation 'needs' @())) {
-            if (-not $known.ContainsKey([string]$need)) { Stop-Operation 'BadRequest' "$id needs $need, which is no earlier operation" }
-        }
-        $known[$id] = $true
+        $known += $id
     }
 }
 
@@ -106,6 +135,15 @@ function Expand-Variable([string]$text) {
     $name = Get-VariableName $text
     if ($name -eq '') { return $text }
     return $variables[$name] + $text.Substring($name.Length + 2)
+}
+
+# A path that depends on no current folder or drive.
+function Test-FullPath([string]$path) { return $path -match '\A(?:[A-Za-z]:[\\/]|\\\\|/)' }
+
+function Get-FullPath([string]$text) {
+    $path = Expand-Variable $text
+    if (-not (Test-FullPath $path)) { Stop-Operation 'BadRequest' "$path is not a full path" }
+    return $path
 }
 
 # ---- find ---------------------------------------------------------------------------------------------------------------------------
@@ -153,11 +191,12 @@ function Get-CandidateFolder($candidate) {
 
 function Invoke-Find($operation, $result) {
     $position = -1
-    foreach ($candidate in @($operation.candidates)) {
+    foreach ($candidate in $operation.candidates) {
         $position += 1
         foreach ($folder in @(Get-CandidateFolder $candidate)) {
             $full = $folder.TrimEnd('\', '/')
-            if ($full.EndsWith(':') -or $full -eq '') { $full = $folder }
+            if ($full.EndsWith(':')) { $full += '\' }
+            if (-not (Test-FullPath $full)) { continue }
             try { $there = [IO.File]::Exists([IO.Path]::Combine($full, $operation.file)) } catch [ArgumentException] { continue }
             if (-not $there) { continue }
             $result.path = $full
@@ -226,10 +265,8 @@ function Read-Process($process, [long]$timeout, [long]$cap) {
 
 # One run of a program, its outcome in $result; returns stdout as Latin-1 text.
 function Invoke-Program($operation, $result, [long]$timeout) {
-    $program = Expand-Variable $operation.program
-    if (-not $program.EndsWith('.exe', [StringComparison]::OrdinalIgnoreCase) -or -not [IO.Path]::IsPathRooted($program)) {
-        Stop-Operation 'BadRequest' "$program is not the full path of an .exe"
-    }
+    $program = Get-FullPath $operation.program
+    if (-not $program.EndsWith('.exe', [StringComparison]::OrdinalIgnoreCase)) { Stop-Operation 'BadRequest' "$program is no .exe" }
     if (-not [IO.File]::Exists($program)) { Stop-Operation 'NotFound' "there is no $program" }
     $start = New-Object Diagnostics.ProcessStartInfo($program, [string]$operation.arguments)
     $start.UseShellExecute = $false
@@ -257,7 +294,8 @@ function Invoke-Program($operation, $result, [long]$timeout) {
 }
 
 function Test-Pattern([string]$text, [string]$pattern) {
-    return [regex]::IsMatch($text, $pattern, [Text.RegularExpressions.RegexOptions]::None, [TimeSpan]::FromSeconds(5))
+    try { return [regex]::IsMatch($text, $pattern, [Text.RegularExpressions.RegexOptions]::None, [TimeSpan]::FromSeconds(5)) }
+    catch [ArgumentException] { Stop-Operation 'BadRequest' "$pattern is no pattern" }
 }
 
 function Invoke-Exec($operation, $result) {
@@ -265,7 +303,7 @@ function Invoke-Exec($operation, $result) {
     if ($result.timed_out) { Stop-Operation 'Timeout' "it was still running after $($operation.timeout_ms) ms and was ended" }
     $exits = Get-Field $operation 'exits' $null
     if ($null -ne $exits -and @($exits) -notcontains $result.exit) { Stop-Operation 'ExitCode' "it exited with $($result.exit)" }
-    foreach ($pattern in @(Get-Field $operation 'match' @())) {
+    foreach ($pattern in Get-List $operation 'match') {
         if (-not (Test-Pattern $text $pattern)) { Stop-Operation 'NoMatch' "its output does not match $pattern" }
     }
 }
@@ -311,7 +349,7 @@ function Read-Bytes([string]$path) {
 }
 
 function Invoke-Read($operation, $result) {
-    $folder = Expand-Variable $operation.folder
+    $folder = Get-FullPath $operation.folder
     $result.exists = [IO.Directory]::Exists($folder)
     $result.files = @()
     if (-not $result.exists) { return }
@@ -372,17 +410,18 @@ function Set-File([string]$path, [byte[]]$bytes, [bool]$parents) {
 }
 
 function Invoke-Write($operation, $result) {
-    $path = Expand-Variable $operation.path
-    $bytes = [Convert]::FromBase64String($operation.data)
+    $path = Get-FullPath $operation.path
+    try { $bytes = [Convert]::FromBase64String($operation.data) } catch [FormatException] { Stop-Operation 'BadRequest' 'the data is no base64' }
     $now = Assert-Expected $path $operation.expect
     $keep = [string](Get-Field $operation 'keep' '')
-    if ($keep -ne '' -and $now -cne 'absent') { Set-File (Expand-Variable $keep) (Read-Bytes $path) $true }
+    if ($keep -ne '' -and $now -cne 'absent') { Set-File (Get-FullPath $keep) (Read-Bytes $path) $true }
     Set-File $path $bytes ([bool](Get-Field $operation 'parents' $false))
     $result.sha256 = Get-Hash $bytes
 }
 
 function Invoke-Remove($operation, $result) {
-    $path = Expand-Variable $operation.path
+    $path = Get-FullPath $operation.path
+    if ($operation.expect -ceq 'absent') { Stop-Operation 'BadRequest' 'what is absent cannot be removed' }
     $result.existed = [IO.File]::Exists($path)
     if (-not $result.existed) { return }
     [void](Assert-Expected $path $operation.expect)
@@ -397,7 +436,7 @@ $invoke = @{
 
 function Invoke-Operation($operation, $done) {
     $result = @{ id = $operation.id; status = 'ok'; ms = 0 }
-    $needs = @(Get-Field $operation 'needs' @())
+    $needs = @(Get-List $operation 'needs')
     foreach ($field in 'program', 'path', 'folder', 'keep') {
         $name = Get-VariableName ([string](Get-Field $operation $field ''))
         if ($name -ne '' -and -not $variables.ContainsKey($name)) { $needs += $name }
@@ -429,7 +468,7 @@ function Invoke-Operation($operation, $done) {
 function Invoke-Batch {
     $done = @{}
     $results = New-Object Collections.ArrayList
-    foreach ($operation in @($batch.ops)) {
+    foreach ($operation in $batch.ops) {
         $result = Invoke-Operation $operation $done
         $done[[string]$operation.id] = $result.status
         [void]$results.Add($result)

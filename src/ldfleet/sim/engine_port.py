@@ -6,13 +6,15 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .operations import KINDS, Failure, Json, Scene, put, variable
 from .world import World
 
-_KEYS = frozenset({"protocol", "id", "slice_ms", "lock_ms", "once", "ops"})
-_COMMON = frozenset({"id", "op", "needs", "always"})
+_KEYS = ("protocol", "id", "slice_ms", "lock_ms", "once", "ops")
+_COMMON = ("needs", "always")
+_LARGEST = 2**31 - 1
 #: Results are kept for a day.
 _KEEP_SECONDS = 86_400
 
@@ -21,6 +23,7 @@ def answer(world: World, line: str) -> tuple[str, bool]:
     """Carry out a bootstrap's standard input. Returns what PowerShell would print, and whether it was an old answer."""
     request = json.loads(line)
     batch = request["batch"] if "batch" in request else json.loads(gzip.decompress(base64.b64decode(request["packed"])))
+    batch = batch if isinstance(batch, dict) else {}
     batch_id = str(batch.get("id", ""))
     if not re.fullmatch(r"[0-9a-f]{32}", batch_id):
         batch_id, document = "", _refused("BadRequest", "the batch has no id of 32 hexadecimal digits")
@@ -55,21 +58,65 @@ def _host(world: World) -> Json:
     }
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _switch(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _code(value: Any) -> bool:
+    return type(value) is int
+
+
+def _number(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST
+
+
+def _candidate(value: Any) -> bool:
+    return isinstance(value, dict) and (_text(value.get("path")) or (_text(value.get("registry")) and _text(value.get("value"))))
+
+
+def _each(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(kind(item) for item in value)
+
+
+#: What each key holds.
+_HOLDS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("id", "op", "file", "program", "arguments", "pattern", "folder", "path", "data", "expect", "keep"), _text),
+    **dict.fromkeys(("protocol", "slice_ms", "lock_ms", "timeout_ms", "output_cap", "interval_ms", "deadline_ms", "max_bytes"), _number),
+    **dict.fromkeys(("once", "always", "content", "parents"), _switch),
+    "needs": _each(_text),
+    "match": _each(_text),
+    "exits": _each(_code),
+    "candidates": _each(_candidate),
+    "ops": lambda value: isinstance(value, list),
+}
+
+
+def _check_keys(found: Json, about: str, must: tuple[str, ...], may: tuple[str, ...]) -> None:
+    for key in must:
+        if key not in found:
+            raise Failure("BadRequest", f"{about} has no {key}")
+    for key, value in found.items():
+        if key not in must and key not in may:
+            raise Failure("BadRequest", f"{about} has the unknown key {key}")
+        if not _HOLDS[key](value):
+            raise Failure("BadRequest", f"{about} has a {key} of another kind")
+
+
 def _check(batch: Json) -> None:
-    if set(batch) != _KEYS:
-        raise Failure("BadRequest", f"the batch has the keys {', '.join(sorted(batch))}")
+    _check_keys(batch, "the batch", _KEYS, ())
     known: set[str] = set()
     for operation in batch["ops"]:
-        name = str(operation.get("id", ""))
+        name = str(operation.get("id", "")) if isinstance(operation, dict) else ""
         if not re.fullmatch(r"[a-z0-9_.-]{1,64}", name) or name in known:
             raise Failure("BadRequest", f"{name!r} is no new operation id")
         kind = KINDS.get(str(operation.get("op", "")))
         if kind is None:
             raise Failure("UnknownOperation", f"{operation.get('op')!r} is no operation")
-        missing = set(kind.must) - set(operation)
-        unknown = set(operation) - set(kind.must) - set(kind.may) - _COMMON
-        if missing or unknown:
-            raise Failure("BadRequest", f"{name} lacks {sorted(missing)} or has the unknown {sorted(unknown)}")
+        _check_keys(operation, name, ("id", "op", *kind.must), (*_COMMON, *kind.may))
         if not set(operation.get("needs", ())) <= known:
             raise Failure("BadRequest", f"{name} needs what is no earlier operation")
         known.add(name)
@@ -87,9 +134,9 @@ def _locked(world: World, batch: Json) -> Json:
 def _once(world: World, batch: Json) -> Json:
     folder = world.drive.local(f"{world.spec.programdata}\\ldfleet\\results")
     final, claim = folder / f"{batch['id']}.json", folder / f"{batch['id']}.claim"
-    if final.exists():
+    if final.is_file():
         return {"replayed": True, "results": json.loads(final.read_text(encoding="utf-8"))["results"]}
-    if claim.exists():
+    if claim.is_file():
         return _refused("Interrupted", "this batch was begun before, and left no result")
     try:
         put(world, claim, b"", parents=True)
@@ -102,13 +149,13 @@ def _once(world: World, batch: Json) -> Json:
     try:
         put(world, final, json.dumps({"results": document["results"]}).encode(), parents=False)
         claim.unlink()
-    except Failure:
+    except (Failure, OSError):
         return document  # the work is done: the reply says so even where it cannot be kept
     return document
 
 
 def _sweep(world: World, folder: Any) -> None:
-    old = [path for path in folder.iterdir() if world.clock.now() - path.stat().st_mtime > _KEEP_SECONDS and path.suffix == ".json"]
+    old = [path for path in folder.iterdir() if world.clock.now() - path.stat().st_mtime > _KEEP_SECONDS]
     for path in old[:200]:
         path.unlink(missing_ok=True)
 

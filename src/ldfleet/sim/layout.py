@@ -13,6 +13,8 @@ from .registry import Registry
 
 _PROGRAMS = ("ldconsole.exe", "dnconsole.exe", "dnplayer.exe", "dnmultiplayer.exe", "ld.exe", "adb.exe", "dnrepairer.exe", "dnuninst.exe")
 
+_USER_SID = "S-1-5-21-1004336348-1177238915-682003330-1000"
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -52,9 +54,10 @@ def fill_registry(registry: Registry, spec: Spec) -> None:
     registry.set(pages, "OEMCP", str(spec.oemcp))
     if not spec.installed:
         return
-    key = f"HKCU\\SOFTWARE\\{'leidian' if spec.language == 'zh' else 'XuanZhi'}\\LDPlayer{spec.major}"
-    registry.set(key, "InstallDir", f"{spec.install_dir}\\")
-    registry.set(key, "DataDir", f"{spec.install_dir}\\vms\\")
+    key = f"SOFTWARE\\{'leidian' if spec.language == 'zh' else 'XuanZhi'}\\LDPlayer{spec.major}"
+    for hive in ("HKCU", f"HKU\\{_USER_SID}"):  # the logged-on user's hive has two names
+        registry.set(f"{hive}\\{key}", "InstallDir", f"{spec.install_dir}\\")
+        registry.set(f"{hive}\\{key}", "DataDir", f"{spec.install_dir}\\vms\\")
     uninstall = f"HKLM\\SOFTWARE\\WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\LDPlayer{spec.major}"
     registry.set(uninstall, "DisplayName", f"LDPlayer {spec.major}")
     registry.set(uninstall, "DisplayVersion", spec.version)
