@@ -578,19 +578,22 @@ function Write-Answer([string]$id, $answer) {
     "#ldfleet-begin $id#" + $text + "#ldfleet-end $id#"
 }
 
+# The batch, or nothing when the request holds none that can be read.
 function Get-Batch {
-    $found = Get-Field $request 'batch' $null
-    if ($null -ne $found) { return $found }
-    $held = New-Object IO.MemoryStream(, [Convert]::FromBase64String([string](Get-Field $request 'packed' '')))
-    $zip = New-Object IO.Compression.GZipStream($held, [IO.Compression.CompressionMode]::Decompress)
-    $plain = New-Object IO.MemoryStream
-    $zip.CopyTo($plain)
-    return ConvertFrom-Json -InputObject $utf8.GetString($plain.ToArray())
+    if ($null -ne $request.PSObject.Properties['batch']) { return $request.batch }
+    try {
+        $held = New-Object IO.MemoryStream(, [Convert]::FromBase64String([string](Get-Field $request 'packed' '')))
+        $zip = New-Object IO.Compression.GZipStream($held, [IO.Compression.CompressionMode]::Decompress)
+        $plain = New-Object IO.MemoryStream
+        $zip.CopyTo($plain)
+        return ConvertFrom-Json -InputObject $utf8.GetString($plain.ToArray())
+    }
+    catch { return $null }
 }
 
 $batch = Get-Batch
 $batchClock = New-Object Diagnostics.Stopwatch
-$slice = [long](Get-Field $batch 'slice_ms' 0)
+$slice = [long]0
 $batchId = [string](Get-Field $batch 'id' '')
 $answer = $null
 if ($batchId -cnotmatch '\A[0-9a-f]{32}\z') {
@@ -601,6 +604,7 @@ elseif ((Get-Field $batch 'protocol' 0) -ne 1) { $answer = @{ error = (New-Failu
 else {
     try {
         Assert-Batch $batch
+        $slice = [long]$batch.slice_ms
         $answer = Invoke-Locked
     }
     catch {

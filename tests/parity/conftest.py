@@ -53,6 +53,7 @@ class Asker:
     home: str
     gate: Gate
     noise: list[str] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
 
     def program(self, name: str) -> str:
         """The path of one of the programs that were installed for tests: args, say, counter, gate."""
@@ -70,11 +71,15 @@ class Asker:
         return reply
 
     def many(self, batches: list[Any]) -> list[Json]:
-        """Several batches, whole and as they are. A PowerShell takes seconds to start: one runs the agent for all of them."""
+        """Several batches, whole and as they are."""
+        return self.requests([{"batch": batch} for batch in batches])
+
+    def requests(self, requests: list[Json]) -> list[Json]:
+        """Several requests without the agent's text. A PowerShell takes seconds to start: one runs the agent for all of them."""
         if self.engine == "port":
-            return [self._answers({"agent": "", "batch": sent})[0] for sent in batches]
-        loop = "param($request) foreach ($batch in $request.batches) { & ([ScriptBlock]::Create($request.inner)) @{ batch = $batch } }"
-        return self._answers({"agent": loop, "inner": AGENT.read_text(encoding="ascii"), "batches": batches})
+            return [self._answers({"agent": "", **request})[0] for request in requests]
+        loop = "param($request) foreach ($one in $request.requests) { & ([ScriptBlock]::Create($request.inner)) $one }"
+        return self._answers({"agent": loop, "inner": AGENT.read_text(encoding="ascii"), "requests": requests})
 
     def _answers(self, request: Json) -> list[Json]:
         process = self.host.spawn(CommandLine(_command(), "Administrator"))
@@ -84,6 +89,7 @@ class Asker:
         self.noise.append(output.stderr.decode("utf-8", "replace"))
         bodies = [found[2] for found in re.finditer(r"#ldfleet-begin ([0-9a-f]*)#(.*?)#ldfleet-end \1#", out, re.DOTALL)]
         assert bodies, out + self.noise[-1]
+        self.bodies += bodies
         return [json.loads(body if body.startswith("{") else gzip.decompress(base64.b64decode(body))) for body in bodies]
 
     def local(self, windows: str) -> Path:
@@ -148,19 +154,29 @@ def locale_ready() -> bool:
     return done is not None and "zh_cn.utf" in done.stdout.lower()
 
 
-@pytest.fixture(scope="module", params=["port", "pwsh", pytest.param("wine", marks=pytest.mark.xdist_group("wine"))])
-def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
-    yield from asker(request.param, tmp_path_factory.mktemp("parity"), Spec())
+@pytest.fixture(scope="session", params=["port", "pwsh", pytest.param("wine", marks=pytest.mark.xdist_group("wine"))])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def asker(engine: str, folder: Path, spec: Spec) -> Iterator[Asker]:
-    """A host on an engine, with a few programs that tests need; skipped with the reason where the engine is missing."""
+@pytest.fixture(scope="module")
+def ask(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
+    yield from asker(engine, tmp_path_factory.mktemp("parity"), Spec())
+
+
+def usable(engine: str, spec: Spec) -> None:
+    """Skip the test, with the reason, where this machine lacks what the engine needs."""
     if engine != "port":
         found = powershell.locate(engine)
         if isinstance(found, str):
             pytest.skip(found)
         if spec.acp == 936 and engine == "wine" and not locale_ready():
             pytest.skip("the locale zh_CN.UTF-8 is missing (localedef -i zh_CN -f UTF-8 zh_CN.UTF-8)")
+
+
+def asker(engine: str, folder: Path, spec: Spec) -> Iterator[Asker]:
+    """A host on an engine, with a few programs that tests need."""
+    usable(engine, spec)
     plan = Plan(engine=engine, spec=spec, skip=engine == "port", powershell_start=0.0)
     with Farm(plan, folder) as farm:
         host = farm.hosts[0]

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,9 +22,7 @@ _KEEP_SECONDS = 86_400
 
 def answer(world: World, line: str) -> tuple[str, bool]:
     """Carry out a bootstrap's standard input. Returns what PowerShell would print, and whether it was an old answer."""
-    request = json.loads(line)
-    batch = request["batch"] if "batch" in request else json.loads(gzip.decompress(base64.b64decode(request["packed"])))
-    batch = batch if isinstance(batch, dict) else {}
+    batch = _read(json.loads(line))
     batch_id = str(batch.get("id", ""))
     if not re.fullmatch(r"[0-9a-f]{32}", batch_id):
         batch_id, document = "", _refused("BadRequest", "the batch has no id of 32 hexadecimal digits")
@@ -41,6 +40,17 @@ def answer(world: World, line: str) -> tuple[str, bool]:
     if len(text) > 20_000:
         text = base64.b64encode(gzip.compress(text.encode(), 6)).decode()
     return f"#ldfleet-begin {batch_id}#{text}#ldfleet-end {batch_id}#\r\n", bool(document.get("replayed"))
+
+
+def _read(request: Json) -> Json:
+    """The batch, or an empty one when the request holds none that can be read."""
+    batch = request.get("batch")
+    if "batch" not in request:
+        try:
+            batch = json.loads(gzip.decompress(base64.b64decode(request["packed"])))
+        except (KeyError, ValueError, OSError, EOFError, zlib.error):
+            batch = None
+    return batch if isinstance(batch, dict) else {}
 
 
 def _refused(code: str, message: str) -> Json:

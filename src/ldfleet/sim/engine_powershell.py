@@ -14,6 +14,7 @@ import re
 import shutil
 import stat
 import subprocess
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,10 @@ class _Mapping:
         """Windows paths become Linux ones."""
         request = json.loads(data)
         packed = "packed" in request
-        batch = json.loads(gzip.decompress(base64.b64decode(request["packed"]))) if packed else request.get("batch")
+        try:
+            batch = json.loads(gzip.decompress(base64.b64decode(request["packed"]))) if packed else request.get("batch")
+        except (ValueError, OSError, EOFError, zlib.error):
+            return data
         operations_ = batch.get("ops") if isinstance(batch, dict) else None
         for operation in operations_ if isinstance(operations_, list) else ():
             if isinstance(operation, dict):
@@ -151,9 +155,10 @@ class _Mapping:
         try:
             return str(self._world.drive.local(path))
         except ValueError:
+            if not re.match(r"[A-Za-z]:[\\/]", path):
+                return path
             # A name that Windows does not take, and a drive that is not there, must be neither of these on Linux by chance.
-            taken = {"c:\\": "/\0", "c:/": "/\0"}.get(path[:3].lower(), "/proc/no-such-drive")
-            return f"{taken}/{path[3:]}" if re.match(r"[A-Za-z]:[\\/]", path) else path
+            return "/\0" + re.sub(r"[\\/]", "", path[3:]) if path[0] in "Cc" else "/proc/no-such-drive/" + Path(path).name
 
     def way_out(self, out: bytes) -> bytes:
         """What the host says of itself and where it found things, in Windows' words."""

@@ -31,6 +31,9 @@ class Seat:
             "WINEPREFIX": str(self.drive.root.parent),
             "WINEDEBUG": "-all",
             "DISPLAY": "",
+            # .NET under Wine dies now and then when it collects compiled script blocks (0x80131506, seen with 7.6.9 on Wine 8.0): memory
+            # enough for the whole of a run, so that nothing is collected.
+            "DOTNET_GCgen0size": "20000000",
             "LC_ALL": "zh_CN.UTF-8" if chinese else "C.UTF-8",
         }
         folder.mkdir(parents=True, exist_ok=True)
