@@ -184,4 +184,19 @@ def _observe(link: Session, install: str | None) -> observed.Observation:
     return observed.observation(link.ask(observed.look(install), SLICE_MS), install)
 
 
-__all__ = ["BIN", "ROOT", "ControllerDied", "Direct", "Play", "Through", "ansible", "apply", "check", "farm", "options", "session", "wanted", "world"]
+__all__ = [
+    "BIN",
+    "ROOT",
+    "ControllerDied",
+    "Direct",
+    "Play",
+    "Through",
+    "ansible",
+    "apply",
+    "check",
+    "farm",
+    "options",
+    "session",
+    "wanted",
+    "world",
+]

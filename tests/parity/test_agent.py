@@ -196,7 +196,12 @@ def test_every_operation_code_and_key_of_the_protocol_has_a_case() -> None:
     text = PROTOCOL.read_text(encoding="utf-8").split("## Operations")[1].split("## Rules of the agent")[0]
     used = yaml.safe_dump(OPERATIONS, allow_unicode=True)
     operations_ = set(re.findall(r"### `(\w+)`", text))
-    keys = {key for line in re.findall(r"`\{\"op\".*?\}`", text) for key in re.findall(r'"(\w+)":', line)} | {"exits", "match", "parents", "keep"}
+    keys = {key for line in re.findall(r"`\{\"op\".*?\}`", text) for key in re.findall(r'"(\w+)":', line)} | {
+        "exits",
+        "match",
+        "parents",
+        "keep",
+    }
     assert operations_ == {"find", "exec", "until", "read", "write", "remove"}
     assert {name for name in operations_ | keys if not re.search(rf"\b{name}\b", used)} == set()
     elsewhere = {"Locked", "DiskFull", "SliceOver"}  # test_batch.py

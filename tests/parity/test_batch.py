@@ -24,7 +24,15 @@ def _write(name: str, ask: Asker, text: str = "x", **more: object) -> Json:
 
 
 def _exec(name: str, ask: Asker, its: str, arguments: str = "", **more: object) -> Json:
-    return {"id": name, "op": "exec", "program": ask.program(its), "arguments": arguments, "timeout_ms": 60_000, "output_cap": 65_536, **more}
+    return {
+        "id": name,
+        "op": "exec",
+        "program": ask.program(its),
+        "arguments": arguments,
+        "timeout_ms": 60_000,
+        "output_cap": 65_536,
+        **more,
+    }
 
 
 def _there(ask: Asker, name: str) -> bool:
@@ -237,7 +245,9 @@ def test_a_program_that_leaves_its_pipes_to_a_child_does_not_hold_up_the_batch(a
     """`launch` does that: the emulator inherits ldconsole's output."""
     if ask.engine != "wine":
         pytest.skip("needs a Windows program that starts another one: Wine's cmd.exe")
-    command = _exec("leak", ask, "x", f'/c "start /b {ask.program("say")} wait 8"', program="C:\\windows\\system32\\cmd.exe", timeout_ms=20_000)
+    command = _exec(
+        "leak", ask, "x", f'/c "start /b {ask.program("say")} wait 8"', program="C:\\windows\\system32\\cmd.exe", timeout_ms=20_000
+    )
     (result,) = ask(command)["results"]
     assert (result["status"], result["timed_out"], result["exit"]) == ("ok", False, 0)
     assert result["ms"] < 4_000
@@ -269,7 +279,8 @@ def _bytes(path: Path) -> bytes:
         return b""
 
 
-def test_a_file_that_another_program_holds_is_locked(ask: Asker) -> None:
+def test_a_file_that_another_program_holds_is_locked(gate: Asker) -> None:
+    ask = gate
     if ask.engine != "wine":
         pytest.skip("only Windows keeps others from a file that is open")
     names = ("held", "held_too", "held_read")
@@ -279,20 +290,21 @@ def test_a_file_that_another_program_holds_is_locked(ask: Asker) -> None:
     engine = ask.host.engine
     assert engine is not None
     assert engine.seat is not None
+    script = f"{opened};[Diagnostics.Process]::Start('{ask.program('gate')}').WaitForExit()"
     holder = subprocess.Popen(
-        [str(engine.program), "-NoProfile", "-Command", f"{opened};'held';[Console]::In.ReadLine()"],
-        env=engine.seat.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [str(engine.program), "-NoProfile", "-EncodedCommand", base64.b64encode(script.encode("utf-16-le")).decode()],
+        env={**engine.seat.environment, "LDFLEET_FORWARD": engine.forwarder.address}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline().strip() == b"held"
+        assert ask.gate.entered.wait(60)
         reply = ask(
             _write("held", ask),
             {"id": "remove", "op": "remove", "path": f"{ask.home}\\held_too.txt", "expect": "any"},
             {"id": "read", "op": "read", "folder": ask.home, "pattern": "held_read.txt", "content": True, "max_bytes": 9},
         )
     finally:
-        holder.communicate(b"\n", timeout=60)
+        ask.gate.open.set()
+        holder.wait(60)
     assert [result.get("error", {}).get("code") for result in reply["results"]] == ["Locked", "Locked", None]
     (file,) = reply["results"][2]["files"]
     assert (file["name"], file["error"]["code"], "sha256" in file) == ("held_read.txt", "Locked", False)
@@ -357,7 +369,12 @@ def test_a_chinese_windows_tells_its_code_page_and_takes_every_character(tmp_pat
         reply = ask(
             _exec("args", ask, "args", f'"{text}"'),
             _exec("gbk", ask, "say", f"err {text.encode('gb18030').hex()}"),
-            {"id": "find", "op": "find", "file": "args.exe", "candidates": [{"registry": "HKCU\\SOFTWARE\\leidian\\LDPlayer9", "value": "InstallDir"}]},
+            {
+                "id": "find",
+                "op": "find",
+                "file": "args.exe",
+                "candidates": [{"registry": "HKCU\\SOFTWARE\\leidian\\LDPlayer9", "value": "InstallDir"}],
+            },
             _write("雷电".encode().hex(), ask, "x", path=f"{ask.home}\\雷电.txt"),
         )
         assert (reply["host"]["acp"], reply["host"]["oemcp"]) == (936, 936)
@@ -371,13 +388,22 @@ def test_a_script_in_any_text_of_a_batch_is_never_run(ask: Asker) -> None:
     """Every text of a batch is a script that would leave a file behind."""
     canary = ask.local(f"{ask.home}\\canary.txt")
     path = canary if ask.engine == "pwsh" else f"{ask.home}\\canary.txt"
-    evil = [f"$([IO.File]::WriteAllText('{path}','x'))", f"'; [IO.File]::WriteAllText('{path}','x'); '", f'"; [IO.File]::WriteAllText(\'{path}\',1) #']
+    evil = [
+        f"$([IO.File]::WriteAllText('{path}','x'))",
+        f"'; [IO.File]::WriteAllText('{path}','x'); '",
+        f"\"; [IO.File]::WriteAllText('{path}',1) #",
+    ]
     operations: list[Json] = []
     for number, text in enumerate(evil):
         operations += [
             _exec(f"args{number}", ask, "args", text, match=[text]),
             _exec(f"program{number}", ask, "args", program=f"{ask.home}\\{text}.exe"),
-            {"id": f"find{number}", "op": "find", "file": text, "candidates": [{"path": text}, {"registry": f"HKCU\\{text}", "value": text}]},
+            {
+                "id": f"find{number}",
+                "op": "find",
+                "file": text,
+                "candidates": [{"path": text}, {"registry": f"HKCU\\{text}", "value": text}],
+            },
             {"id": f"read{number}", "op": "read", "folder": f"{ask.home}\\{text}", "pattern": text, "content": True, "max_bytes": 9},
             {"id": f"remove{number}", "op": "remove", "path": f"{ask.home}\\{text}", "expect": text},
         ]

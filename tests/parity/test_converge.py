@@ -38,7 +38,9 @@ class Language:
 LANGUAGES = {
     "english": Language(Spec(), "LDPlayer", ("a, b,1,2", "%PATH% & ^x|y>z", "$(calc) `it's` {ld}", "end\\"), "Größe €, 50% !x!\\\\"),
     # 誠 is D5 5C in code page 936: its second byte is a backslash. 亅 is 81 7C: a pipe.
-    "chinese": Language(Spec.chinese(), "雷电模拟器", ("雷电, 一,2", "%PATH% & 亅|>", "$(calc) `誠` '二'", "末尾誠\\"), "改名, 誠 100%\\\\"),
+    "chinese": Language(
+        Spec.chinese(), "雷电模拟器", ("雷电, 一,2", "%PATH% & 亅|>", "$(calc) `誠` '二'", "末尾誠\\"), "改名, 誠 100%\\\\"
+    ),
 }
 
 
