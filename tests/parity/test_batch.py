@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
+import hashlib
 import os
 import secrets
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,19 +207,53 @@ def test_hosts_do_not_wait_for_each_other(gate: Asker, engine_host: Asker) -> No
 
 
 def test_an_agent_that_was_killed_blocks_nobody_and_its_batch_shows_as_interrupted(gate: Asker) -> None:
+    """Somebody else has the mutex open, as a waiting controller does: else it would vanish with its owner and be no abandoned one."""
     ask, id_ = gate, secrets.token_hex(16)
     if ask.engine == "port":
         pytest.skip("the port has no process that could be killed; a claim left behind is tested for itself")
     killed = threading.Thread(target=lambda: _unanswered(ask, id_), daemon=True)
-    killed.start()
-    assert ask.gate.entered.wait(60)
-    for pid in _agents(ask):
-        os.kill(pid, signal.SIGKILL)
-    ask.gate.open.set()
-    killed.join(60)
-    assert _statuses(ask(_write("next", ask), once=True, lock_ms=100)) == ["ok"]
+    with _mutex_open(ask):
+        killed.start()
+        assert ask.gate.entered.wait(60)
+        for pid in _agents(ask):
+            os.kill(pid, signal.SIGKILL)
+        ask.gate.open.set()
+        killed.join(60)
+        assert _statuses(ask(_write("next", ask), once=True, lock_ms=100)) == ["ok"]
     assert ask(_write("gone", ask), once=True, id=id_)["error"]["code"] == "Interrupted"
     assert not _there(ask, "gone")
+
+
+@contextlib.contextmanager
+def _mutex_open(ask: Asker) -> Iterator[None]:
+    """A PowerShell that knows the host's mutex by the name that the protocol gives it, and keeps it open without owning it."""
+    engine, world = ask.host.engine, ask.host.world
+    assert engine is not None
+    data, mark = world.spec.programdata, ask.local(f"{ask.home}\\mutex-is-open")
+    if engine.seat is None:
+        data, named = str(ask.local(data)), str(mark)
+    else:
+        named = f"{ask.home}\\{mark.name}"
+    name = "Global\\ldfleet-" + hashlib.sha256(data.lower().encode()).hexdigest()[:16]
+    script = (
+        f"$mutex=$null; if (-not [Threading.Mutex]::TryOpenExisting('{name}', [ref]$mutex)) {{ $mutex=[Threading.Mutex]::new($false,'{name}') }}; "
+        f"[IO.File]::WriteAllText('{named}',''); while ([IO.File]::Exists('{named}')) {{ [Threading.Thread]::Sleep(20) }}"
+    )
+    holder = subprocess.Popen(
+        [str(engine.program), "-NoProfile", "-EncodedCommand", base64.b64encode(script.encode("utf-16-le")).decode()],
+        env=engine.seat.environment if engine.seat is not None else None,
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(3000):
+            if mark.exists():
+                break
+            assert holder.poll() is None
+            time.sleep(0.02)
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
+        holder.wait(60)
 
 
 def _unanswered(ask: Asker, id_: str) -> None:
@@ -225,7 +262,7 @@ def _unanswered(ask: Asker, id_: str) -> None:
 
 
 def _agents(ask: Asker) -> list[int]:
-    """The PowerShells of this host alone: they know its forwarder's address."""
+    """The agents of this host alone: they know its forwarder's address."""
     assert ask.host.engine is not None
     mark, found = f"LDFLEET_FORWARD={ask.host.engine.forwarder.address}".encode(), []
     for process in Path("/proc").glob("[0-9]*"):
