@@ -399,7 +399,7 @@ function Invoke-Patiently([scriptblock]$work) {
 }
 
 function Read-Bytes([string]$path) {
-    $stream = New-Object IO.FileStream($path, [IO.FileMode]::Open, [IO.FileAccess]::Read, ([IO.FileShare]::ReadWrite -bor [IO.FileShare]::Delete))
+    $stream = [IO.File]::Open($path, 'Open', 'Read', 'ReadWrite, Delete')
     try {
         $held = New-Object IO.MemoryStream
         $stream.CopyTo($held)
@@ -458,11 +458,11 @@ function Set-File([string]$path, [byte[]]$bytes, [bool]$parents) {
     $temporary = $path + '.' + $batch.id.Substring(0, 8) + '.tmp'
     $old = $path + '.' + $batch.id.Substring(0, 8) + '.old'
     try {
-        $stream = New-Object IO.FileStream($temporary, [IO.FileMode]::Create, [IO.FileAccess]::Write, [IO.FileShare]::None)
+        $stream = [IO.File]::Open($temporary, 'Create', 'Write', 'None')
         try { $stream.Write($bytes, 0, $bytes.Length); $stream.Flush($true) } finally { $stream.Dispose() }
         if ([IO.File]::Exists($path)) {
             [void](Invoke-Patiently { [IO.File]::Replace($temporary, $path, $old, $true) })
-            [IO.File]::Delete($old)
+            [void](Invoke-Patiently { [IO.File]::Delete($old) })
         }
         else { [void](Invoke-Patiently { [IO.File]::Move($temporary, $path) }) }
     }
@@ -689,7 +689,7 @@ function Invoke-Once([string]$folder) {
     if ([IO.File]::Exists($claim)) { return @{ error = (New-Failure 'Interrupted' 'this batch was begun before, and left no result') } }
     try {
         [void][IO.Directory]::CreateDirectory($folder)
-        (New-Object IO.FileStream($claim, [IO.FileMode]::CreateNew)).Dispose()
+        [IO.File]::Open($claim, 'CreateNew').Dispose()
     }
     catch { return @{ error = (New-Failure 'ResultFolder' "$folder cannot be written: $((Get-Failure $_).message)") } }
     Remove-OldResults $folder

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
+import os
 import re
 import secrets
 import shutil
@@ -163,8 +165,34 @@ def locale_ready() -> bool:
 
 
 @pytest.fixture(scope="session", params=["port", "pwsh", pytest.param("wine", marks=pytest.mark.xdist_group("wine"))])
-def engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    name = str(request.param)
+    with own_drive() if name == "wine" else contextlib.nullcontext():
+        yield name
+
+
+@contextlib.contextmanager
+def own_drive() -> Iterator[None]:
+    """A Wine drive for this run alone: its registry and code page are the whole drive's, and another run may be using the common one.
+
+    The files are links to the common drive's (Wine replaces its own files, it does not write into them), so it takes neither time nor room.
+    """
+    program, common = powershell.locate("wine"), os.environ.get("LDFLEET_WINEPREFIX")
+    if isinstance(program, str):
+        yield  # the tests skip themselves with this reason
+        return
+    done = subprocess.run([str(program), "--prefix"], capture_output=True, text=True, check=True)
+    prefix = Path(done.stdout.strip().splitlines()[-1]).parent
+    own = prefix.with_name(f"{prefix.name}-{secrets.token_hex(4)}")
+    subprocess.run(["cp", "-al", str(prefix), str(own)], check=True)
+    os.environ["LDFLEET_WINEPREFIX"] = str(own)
+    try:
+        yield
+    finally:
+        shutil.rmtree(own)
+        del os.environ["LDFLEET_WINEPREFIX"]
+        if common is not None:
+            os.environ["LDFLEET_WINEPREFIX"] = common
 
 
 @pytest.fixture(scope="module")

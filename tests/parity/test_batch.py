@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
+import hashlib
 import os
 import secrets
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,19 +207,53 @@ def test_hosts_do_not_wait_for_each_other(gate: Asker, engine_host: Asker) -> No
 
 
 def test_an_agent_that_was_killed_blocks_nobody_and_its_batch_shows_as_interrupted(gate: Asker) -> None:
+    """Somebody else has the mutex open, as a waiting controller does: else it would vanish with its owner and be no abandoned one."""
     ask, id_ = gate, secrets.token_hex(16)
     if ask.engine == "port":
         pytest.skip("the port has no process that could be killed; a claim left behind is tested for itself")
     killed = threading.Thread(target=lambda: _unanswered(ask, id_), daemon=True)
-    killed.start()
-    assert ask.gate.entered.wait(60)
-    for pid in _agents(ask):
-        os.kill(pid, signal.SIGKILL)
-    ask.gate.open.set()
-    killed.join(60)
-    assert _statuses(ask(_write("next", ask), once=True, lock_ms=100)) == ["ok"]
+    with _mutex_open(ask):
+        killed.start()
+        assert ask.gate.entered.wait(60)
+        for pid in _agents(ask):
+            os.kill(pid, signal.SIGKILL)
+        ask.gate.open.set()
+        killed.join(60)
+        assert _statuses(ask(_write("next", ask), once=True, lock_ms=100)) == ["ok"]
     assert ask(_write("gone", ask), once=True, id=id_)["error"]["code"] == "Interrupted"
     assert not _there(ask, "gone")
+
+
+@contextlib.contextmanager
+def _mutex_open(ask: Asker) -> Iterator[None]:
+    """A PowerShell that knows the host's mutex by the name that the protocol gives it, and keeps it open without owning it."""
+    engine, world = ask.host.engine, ask.host.world
+    assert engine is not None
+    data, mark = world.spec.programdata, ask.local(f"{ask.home}\\mutex-is-open")
+    if engine.seat is None:
+        data, named = str(ask.local(data)), str(mark)
+    else:
+        named = f"{ask.home}\\{mark.name}"
+    name = "Global\\ldfleet-" + hashlib.sha256(data.lower().encode()).hexdigest()[:16]
+    script = (
+        f"$mutex=$null; if (-not [Threading.Mutex]::TryOpenExisting('{name}', [ref]$mutex)) {{ $mutex=[Threading.Mutex]::new($false,'{name}') }}; "
+        f"[IO.File]::WriteAllText('{named}',''); while ([IO.File]::Exists('{named}')) {{ [Threading.Thread]::Sleep(20) }}"
+    )
+    holder = subprocess.Popen(
+        [str(engine.program), "-NoProfile", "-EncodedCommand", base64.b64encode(script.encode("utf-16-le")).decode()],
+        env=engine.seat.environment if engine.seat is not None else None,
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(3000):
+            if mark.exists():
+                break
+            assert holder.poll() is None
+            time.sleep(0.02)
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
+        holder.wait(60)
 
 
 def _unanswered(ask: Asker, id_: str) -> None:
@@ -225,7 +262,7 @@ def _unanswered(ask: Asker, id_: str) -> None:
 
 
 def _agents(ask: Asker) -> list[int]:
-    """The PowerShells of this host alone: they know its forwarder's address."""
+    """The agents of this host alone: they know its forwarder's address."""
     assert ask.host.engine is not None
     marks, found = {f"LDFLEET_FORWARD={address}".encode() for address in ask.host.engine.addresses}, []
     for process in Path("/proc").glob("[0-9]*"):
@@ -279,7 +316,8 @@ def _bytes(path: Path) -> bytes:
         return b""
 
 
-def test_a_file_that_another_program_holds_is_locked(ask: Asker) -> None:
+def test_a_file_that_another_program_holds_is_locked(gate: Asker) -> None:
+    ask = gate
     if ask.engine != "wine":
         pytest.skip("only Windows keeps others from a file that is open")
     names = ("held", "held_too", "held_read")
@@ -289,20 +327,21 @@ def test_a_file_that_another_program_holds_is_locked(ask: Asker) -> None:
     engine = ask.host.engine
     assert engine is not None
     assert engine.seat is not None
+    script = f"{opened};[Diagnostics.Process]::Start('{ask.program('gate')}').WaitForExit()"
     holder = subprocess.Popen(
-        [str(engine.program), "-NoProfile", "-Command", f"{opened};'held';[Console]::In.ReadLine()"],
-        env=engine.seat.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [str(engine.program), "-NoProfile", "-EncodedCommand", base64.b64encode(script.encode("utf-16-le")).decode()],
+        env={**engine.seat.environment, "LDFLEET_FORWARD": engine.forwarder.address}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline().strip() == b"held"
+        assert ask.gate.entered.wait(60)
         reply = ask(
             _write("held", ask),
             {"id": "remove", "op": "remove", "path": f"{ask.home}\\held_too.txt", "expect": "any"},
             {"id": "read", "op": "read", "folder": ask.home, "pattern": "held_read.txt", "content": True, "max_bytes": 9},
         )
     finally:
-        holder.communicate(b"\n", timeout=60)
+        ask.gate.open.set()
+        holder.wait(60)
     assert [result.get("error", {}).get("code") for result in reply["results"]] == ["Locked", "Locked", None]
     (file,) = reply["results"][2]["files"]
     assert (file["name"], file["error"]["code"], "sha256" in file) == ("held_read.txt", "Locked", False)
