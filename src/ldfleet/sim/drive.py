@@ -1,4 +1,7 @@
-"""Drive C: of a simulated host over a Linux folder. Paths that come over the wire are hostile: nothing outside the folder is ever named."""
+"""Drive C: of a simulated host over a Linux folder, and the shares that it can reach beside it.
+
+Paths that come over the wire are hostile: nothing outside the two folders is ever named.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _DEVICE = re.compile(r"(?i)(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\..*)?")
 
 
 class Drive:
-    """Windows paths ``C:\\…`` on one side, files below ``root`` on the other. Names are found in any case, as Windows finds them."""
+    """Windows paths ``C:\\…`` on one side, files below ``root`` on the other (of shares: in ``shares`` beside it). Names are found in any case, as Windows finds them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
