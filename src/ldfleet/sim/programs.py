@@ -1,4 +1,7 @@
-"""Windows' own programs that ldfleet starts on a simulated host: tasklist, taskkill, schtasks, icacls, certutil. Words in, bytes out; what they do is the machine's."""
+"""Windows' own programs that ldfleet starts on a simulated host: tasklist, taskkill, schtasks, icacls, certutil.
+
+Words in, bytes out; what they do is the machine's.
+"""
 
 from __future__ import annotations
 
