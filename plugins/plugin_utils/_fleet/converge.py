@@ -332,7 +332,7 @@ def _acted(result: Result, effects: frozenset[str]) -> bool:
     off goes on where it ended."""
     code = result.problem.code if result.problem is not None else ""
     download = "resumed_from" in result.values
-    refused = code in ("FetchFailed", "Timeout") if download else code == "Mismatch"
+    refused = code in ("FetchFailed", "IoError", "Timeout") if download else code == "Mismatch"
     return result.id in effects and result.ran and not refused
 
 

@@ -213,7 +213,8 @@ def done(it: Errand, what: Came, fail_on_error: bool) -> dict[str, Any]:
     result = {**planned(it, True), "rc": what.status, "stdout": what.stdout, "stdout_lines": what.stdout.splitlines()}
     if what.raw is not None:
         result["stdout_base64"] = base64.b64encode(what.raw).decode()
-    if what.status and fail_on_error:
+    result["failed"] = bool(what.status) and fail_on_error  # said in any case: Ansible takes an rc for a failure by itself
+    if result["failed"]:
         last = (what.stdout.strip().splitlines() or ["nothing"])[-1]
-        result.update(failed=True, msg=f"{it.name}: the command ended with {what.status}; it printed last {shown(last)}")
+        result.update(msg=f"{it.name}: the command ended with {what.status}; it printed last {shown(last)}")
     return result
