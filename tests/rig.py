@@ -170,7 +170,12 @@ def apply(direct: Direct, goal: desired.Desired, slice_ms: int = SLICE_MS) -> Ou
 
 
 def _observe(link: Session, goal: desired.Desired) -> observed.Observation:
-    looking = converge.observing(None, lower.questions(goal))
+    return look(link, lower.questions(goal))
+
+
+def look(link: Session, asked: Sequence[observed.Asked]) -> observed.Observation:
+    """What an action's observation is."""
+    looking = converge.observing(None, asked)
     try:
         operations = next(looking)
         while True:
@@ -191,6 +196,7 @@ __all__ = [
     "apply",
     "check",
     "farm",
+    "look",
     "options",
     "session",
     "wanted",
