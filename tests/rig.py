@@ -206,7 +206,12 @@ def apply(direct: Direct | Through, goal: desired.Desired, slice_ms: int = SLICE
 
 
 def _observe(link: Session, goal: desired.Desired, install: str | None) -> observed.Observation:
-    looking = converge.observing(install, lower.questions(goal))
+    return look(link, lower.questions(goal), install)
+
+
+def look(link: Session, asked: Sequence[observed.Asked], install: str | None = None) -> observed.Observation:
+    """What an action's observation is."""
+    looking = converge.observing(install, asked)
     try:
         operations = next(looking)
         while True:
@@ -228,6 +233,7 @@ __all__ = [
     "apply",
     "check",
     "farm",
+    "look",
     "options",
     "session",
     "wanted",

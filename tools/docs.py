@@ -63,7 +63,8 @@ def main() -> int:
 def _generated() -> dict[Path, str]:
     plural = _load("emulators")
     emulator = _emulator(plural)
-    documents = {"emulators": plural, "emulator": emulator, "emulator_info": _load("emulator_info"), "conformance": _load("conformance")}
+    others = {name: _load(name) for name in ("emulator_info", "emulator_app", "emulator_shell", "conformance")}
+    documents = {"emulators": plural, "emulator": emulator, **others}
     body = yaml.safe_dump(emulator, sort_keys=False, width=140, allow_unicode=True)
     return {
         MODULES / "emulator.yml": _EMULATOR_HEAD + body,

@@ -95,6 +95,11 @@ def read(id: str, folder: str, pattern: str) -> Operation:
     return {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": True, "max_bytes": FILE_CAP}
 
 
+def digest(id: str, folder: str, pattern: str, max_bytes: int) -> Operation:
+    """The files of a folder with their hashes, of those that are no bigger than ``max_bytes``."""
+    return {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": False, "max_bytes": max_bytes}
+
+
 def write(id: str, path: str, data: bytes, expect: str, parents: bool = False, keep: str | None = None) -> Operation:
     """Put ``data`` in place of what has the SHA-256 ``expect`` (or is ``absent``, or ``any``)."""
     operation: Operation = {"id": id, "op": "write", "path": path, "data": base64.b64encode(data).decode(), "expect": expect}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import console_apps
 from .quirks import used
 from .windows import Answer, Caller
 from .world import Instance, World
@@ -64,6 +65,14 @@ class Call:
     world: World
     options: Options
     caller: Caller
+
+    def chosen(self) -> Instance | None:
+        """The emulator that it names."""
+        return _chosen(self.world, self.options)
+
+    def console(self, command: str) -> Said:
+        """What another command does with the same words."""
+        return _COMMANDS[command](self)
 
 
 def _options(words: Sequence[str]) -> Options:
@@ -287,10 +296,6 @@ def _launch(call: Call) -> Said:
     return 0, ""
 
 
-def _launchex(call: Call) -> Said:
-    return _launch(call)
-
-
 def _quit(call: Call) -> Said:
     instance = _chosen(call.world, call.options)
     if instance is None:
@@ -312,34 +317,6 @@ def _globalsetting(call: Call) -> Said:
     return 0, ""
 
 
-def _getprop(call: Call) -> Said:
-    """On a stopped one an error text with exit 0 (androtools); the wording is not known."""
-    instance = _chosen(call.world, call.options)
-    if instance is None or not call.world.answers(instance):
-        return 0, "error: device not found\r\n"
-    values = call.world.config(instance.index) or {}
-    known = {"sys.boot_completed": "1", **{f"phone.{k.lower()}": values.get(f"propertySettings.{v}", "") for k, v in _PROPERTIES.items()}}
-    if "key" in call.options:
-        return 0, f"{known.get(call.options['key'], '')}\r\n"
-    return 0, "".join(f"[{key}]: [{value}]\r\n" for key, value in known.items())
-
-
-_PROPERTIES = {"imei": "phoneIMEI", "imsi": "phoneIMSI", "simserial": "phoneSimSerial", "androidid": "phoneAndroidId", "mac": "macAddress"}
-
-
-def _adb(call: Call) -> Said:
-    instance = _chosen(call.world, call.options)
-    if instance is None:
-        return 0, _NO_PLAYER
-    serial = f"emulator-{5554 + 2 * instance.index}"
-    if not call.world.answers(instance):
-        return 0, f"adb.exe: device '{serial}' not found\r\n"
-    command = call.options.get("command", "")
-    if command == "get-serialno":
-        return 0, f"{serial}\r\n"
-    return 0, "1\r\n" if command == "shell getprop sys.boot_completed" else ""
-
-
 def _silent(_call: Call) -> Said:
     return 0, ""
 
@@ -351,7 +328,6 @@ _COMMANDS: Mapping[str, Callable[[Call], Said]] = {
     "runninglist": _runninglist,
     "isrunning": _isrunning,
     "launch": _launch,
-    "launchex": _launchex,
     "quit": _quit,
     "quitall": _quitall,
     "add": _add,
@@ -360,8 +336,7 @@ _COMMANDS: Mapping[str, Callable[[Call], Said]] = {
     "rename": _rename,
     "modify": _modify,
     "globalsetting": _globalsetting,
-    "getprop": _getprop,
-    "adb": _adb,
+    **console_apps.COMMANDS,
     "sortwnd": _silent,
     "help": lambda call: (0, _usage(call.world)),
 }

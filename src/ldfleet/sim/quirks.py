@@ -42,6 +42,10 @@ class Quirks:
     modify_ignored_times: int = 0
     #: remove exits 0 and removes nothing.
     remove_ignored_times: int = 0
+    #: installapp says nothing and installs nothing (not measured; the product must look).
+    install_ignored_times: int = 0
+    #: ldconsole hands adb's words to cmd.exe (whether it does is not known: nobody has tried characters that cmd.exe takes for its own).
+    adb_through_cmd: bool = False
     #: What list2 calls an emulator whose config is garbled: not known, so both can be played (default: LDPlayer's default title).
     garbled_keeps_title: bool = False
     #: Every ldconsole command takes so many more seconds.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import layout
+from .android import Android
 from .clock import Clock
 from .drive import Drive
 from .layout import Spec
@@ -49,7 +50,7 @@ class Instance:
     vm_pid: int = -1
     held: dict[str, Any] | None = None
     ailment: str = ""
-    apps: set[str] = field(default_factory=set)
+    guest: Android = field(default_factory=Android)
     appears: float = 0.0
     last_title: str = ""
 
@@ -112,7 +113,7 @@ class World(Windows):
             "clock": self.clock.now(),
             "next_pid": self.next_pid,
             "globals": self.globals,
-            "instances": [{**vars(instance), "apps": sorted(instance.apps)} for instance in self.instances.values()],
+            "instances": [{**vars(instance), "guest": instance.guest.document()} for instance in self.instances.values()],
         }
         temporary = self.folder / "world.json.tmp"
         temporary.write_text(json.dumps(document), encoding="utf-8")
@@ -124,7 +125,7 @@ class World(Windows):
         self.next_pid = document["next_pid"]
         self.globals = document["globals"]
         for item in document["instances"]:
-            self.instances[item["index"]] = Instance(**{**item, "apps": set(item["apps"])})
+            self.instances[item["index"]] = Instance(**{**item, "guest": Android.read(item["guest"])})
 
     # ---- emulators ------------------------------------------------------------------------------------------------------------------
     def title(self, instance: Instance) -> str:
@@ -200,7 +201,7 @@ class World(Windows):
         values.update(layout.identity(self.random))
         values["statusSettings.playerName"] = title if title is not None else f"{self.title(source)}-{index}"
         self._make(index, None, values)
-        self.instances[index].apps = set(source.apps)
+        self.instances[index].guest = source.guest.cloned()
         self.instances[index].appears = self.clock.now() + seconds
         self.save()
         return index
@@ -291,6 +292,7 @@ class World(Windows):
         instance.launched = instance.quitting = instance.held = None
         instance.pid = instance.vm_pid = -1
         instance.ailment = ""
+        instance.guest.power_off()
 
     # ---- processes ------------------------------------------------------------------------------------------------------------------
     def processes(self) -> list[Running]:
