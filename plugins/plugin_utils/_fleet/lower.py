@@ -375,10 +375,9 @@ def _configure(batch: _Batch, step: Step) -> None:
     """The file first, while its hash is the one observed; `modify` afterwards rewrites it and keeps unknown keys."""
     emulator = batch.of(step)
     index, found = emulator.index, emulator.config
-    values = found.values if found else {}
-    wanted = {change.option: change.after for change in step.changes}
-    edits = settings.file_edits(values, wanted)
-    arguments = settings.modify_arguments(values, wanted)
+    changes = {change.option: change.after for change in step.changes}
+    edits = settings.file_edits(changes)
+    arguments = settings.modify_arguments(changes)
     first = batch.guard(emulator)
     if edits and found is not None:
         keep = ownership.known_good(batch.seen.install, emulator.title)

@@ -11,14 +11,14 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from . import observed, ownership
+from . import identity, observed, ownership
 from .desired import Desired, State
 from .desired import Emulator as Wanted
 from .errors import Refused
 from .observed import Emulator as Seen
 from .observed import Observation, Run
 from .options import shown
-from .settings import IDENTITY_KEYS, SETTINGS, Value
+from .settings import AUTO, IDENTITY_KEYS, SETTINGS, Value
 
 
 class Verb(enum.Enum):
@@ -105,8 +105,9 @@ def make(desired: Desired, seen: Observation) -> Plan:
     ]
     steps: list[Step] = []
     waits: list[str] = []
+    renewed = identity.giving_way(desired, seen)
     for pair in wanted:
-        _existing_steps(pair, desired, seen, steps, waits, holds)
+        _existing_steps(pair, renewed.get(pair.wanted.name, ()), desired, seen, steps, waits, holds)
     missing = [pair.wanted for pair in wanted if pair.seen is None]
     masked = _masked(desired, seen)
     if masked:
@@ -171,7 +172,15 @@ def _needs_desktop(name: str, done: str, seen: Observation) -> Hold:
     )
 
 
-def _existing_steps(pair: _Pair, desired: Desired, host: Observation, steps: list[Step], waits: list[str], holds: list[Hold]) -> None:
+def _existing_steps(
+    pair: _Pair,
+    renewed: tuple[str, ...],
+    desired: Desired,
+    host: Observation,
+    steps: list[Step],
+    waits: list[str],
+    holds: list[Hold],
+) -> None:
     wanted, seen = pair.wanted, pair.seen
     if seen is None:
         return
@@ -190,7 +199,7 @@ def _existing_steps(pair: _Pair, desired: Desired, host: Observation, steps: lis
             )
         )
         return
-    changes = _changes(wanted.settings, seen)
+    changes = (*_changes(wanted.settings, seen), *(Change(option, seen.settings.get(option), AUTO) for option in renewed))
     if changes and seen.config is None and all(SETTINGS[change.option].flag is None for change in changes):
         options = ", ".join(change.option for change in changes)
         holds.append(

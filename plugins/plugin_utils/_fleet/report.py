@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from . import identity
 from .conformance import Finding, summary
 from .converge import Outcome, Round
 from .errors import FleetError
@@ -133,6 +134,7 @@ def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (
     open_steps = {step.name: step for step in reversed(plan.steps)}
     held = {hold.name: hold for hold in plan.holds}
     since = _time(seen)
+    twins = identity.shared(seen)
     found: dict[str, list[Json]] = {}
     for emulator in seen.emulators:
         name = emulator.title
@@ -151,7 +153,14 @@ def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (
         else:
             synced = ("Unknown", "NotManaged", "ldfleet does not own it")
         found[name] = [_condition("Synced", *synced, since), _condition("Running", *_RUNNING[emulator.run], since), _ready(emulator, since)]
+        if emulator.index in twins:
+            found[name].append(_condition("UniqueIdentity", "False", "SharedIdentity", _twins(twins[emulator.index]), since))
     return found
+
+
+def _twins(shared: Mapping[str, tuple[str, ...]]) -> str:
+    others = ", ".join(shown(title) for title in dict.fromkeys(title for titles in shared.values() for title in titles))
+    return f"has the same {', '.join(shared)} as {others}"
 
 
 _RUNNING = {

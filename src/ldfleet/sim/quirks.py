@@ -28,6 +28,8 @@ class Quirks:
     copy_background_seconds: float | None = None
     #: copy refuses a running source; LDPlayer 14 took one.
     copy_refuses_running: bool = False
+    #: copy keeps the source's IMEI, MAC and the like: not proven either way for any version, so both are played.
+    copy_keeps_identity: bool = False
     #: LDPlayer 14 re-creates an empty emulator at the index that was removed (AUTO-MAS).
     remove_recreates_times: int = 0
     #: launch says nothing, exits 0 and starts nothing (a living dnplayer process of the same index does this).

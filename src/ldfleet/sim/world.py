@@ -194,10 +194,11 @@ class World(Windows):
         return index
 
     def copy(self, source: Instance, title: str | None, seconds: float) -> int:
-        """Clone one: the config goes along, with a new identity and the new title. It is visible after ``seconds``."""
+        """Clone one: the config goes along, with the new title, and with a new identity unless the quirk says otherwise. It is visible after ``seconds``."""
         index = self._free_index()
         values = dict(self.config(source.index) or {})
-        values.update(layout.identity(self.random))
+        if not self.quirks.copy_keeps_identity:
+            values.update(layout.identity(self.random))
         values["statusSettings.playerName"] = title if title is not None else f"{self.title(source)}-{index}"
         self._make(index, None, values)
         self.instances[index].apps = set(source.apps)
