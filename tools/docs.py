@@ -18,6 +18,12 @@ import yaml
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / ".build"))
 MODULES = ROOT / "plugins" / "modules"
+#: Modules whose documentation is all their own, in the order of the page.
+_OWN_SIDECAR = (
+    "emulator_info",
+    "conformance",
+    "global_settings",
+)
 
 _EMULATOR_HEAD = """\
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -63,7 +69,7 @@ def main() -> int:
 def _generated() -> dict[Path, str]:
     plural = _load("emulators")
     emulator = _emulator(plural)
-    documents = {"emulators": plural, "emulator": emulator, "emulator_info": _load("emulator_info"), "conformance": _load("conformance")}
+    documents = {"emulators": plural, "emulator": emulator, **{name: _load(name) for name in _OWN_SIDECAR}}
     body = yaml.safe_dump(emulator, sort_keys=False, width=140, allow_unicode=True)
     return {
         MODULES / "emulator.yml": _EMULATOR_HEAD + body,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .console_globals import globalsetting
 from .quirks import used
 from .windows import Answer, Caller
 from .world import Instance, World
@@ -306,12 +307,6 @@ def _quitall(call: Call) -> Said:
     return 0, ""
 
 
-def _globalsetting(call: Call) -> Said:
-    call.world.globals.update({name: value for name, value in call.options.items() if name in ("fps", "audio", "fastplay", "cleanmode")})
-    call.world.save()
-    return 0, ""
-
-
 def _getprop(call: Call) -> Said:
     """On a stopped one an error text with exit 0 (androtools); the wording is not known."""
     instance = _chosen(call.world, call.options)
@@ -344,6 +339,10 @@ def _silent(_call: Call) -> Said:
     return 0, ""
 
 
+def _ignored(call: Call, quirk: str) -> Said | None:
+    return (0, "") if used(call.world.quirks, quirk) else None
+
+
 _COMMANDS: Mapping[str, Callable[[Call], Said]] = {
     "list": _list,
     "list2": _list2,
@@ -359,7 +358,7 @@ _COMMANDS: Mapping[str, Callable[[Call], Said]] = {
     "remove": _remove,
     "rename": _rename,
     "modify": _modify,
-    "globalsetting": _globalsetting,
+    "globalsetting": lambda call: _ignored(call, "globalsetting_ignored_times") or globalsetting(call.world, call.options),
     "getprop": _getprop,
     "adb": _adb,
     "sortwnd": _silent,

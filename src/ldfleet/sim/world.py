@@ -66,7 +66,6 @@ class World(Windows):
         self.overlaps = 0
         self.disk_free = spec.disk_free
         self.instances: dict[int, Instance] = {}
-        self.globals: dict[str, Any] = {}
         self.random = random.Random(f"{seed}:{name}")
         self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
         self._mutator_until = 0.0
@@ -111,7 +110,6 @@ class World(Windows):
         document = {
             "clock": self.clock.now(),
             "next_pid": self.next_pid,
-            "globals": self.globals,
             "instances": [{**vars(instance), "apps": sorted(instance.apps)} for instance in self.instances.values()],
         }
         temporary = self.folder / "world.json.tmp"
@@ -122,7 +120,6 @@ class World(Windows):
         document = json.loads((self.folder / "world.json").read_text(encoding="utf-8"))
         self.clock.resume(document["clock"])
         self.next_pid = document["next_pid"]
-        self.globals = document["globals"]
         for item in document["instances"]:
             self.instances[item["index"]] = Instance(**{**item, "apps": set(item["apps"])})
 
