@@ -22,4 +22,4 @@ def test_what_is_written_is_read_back(option: str, number: int) -> None:
 @pytest.mark.parametrize("option", sorted(HOST_SETTINGS))
 def test_every_row_is_an_option_and_reads_nothing_from_an_odd_value(option: str) -> None:
     assert option in spec("global_settings")
-    assert HOST_SETTINGS[option].codec.parse(dict.fromkeys(HOST_SETTINGS[option].keys, ["odd"]), HOST_SETTINGS[option].keys) is None
+    assert HOST_SETTINGS[option].codec.parse(dict.fromkeys(HOST_SETTINGS[option].keys, ("odd",)), HOST_SETTINGS[option].keys) is None
