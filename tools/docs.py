@@ -18,12 +18,6 @@ import yaml
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / ".build"))
 MODULES = ROOT / "plugins" / "modules"
-#: Modules whose documentation is all their own, in the order of the page.
-_OWN_SIDECAR = (
-    "emulator_info",
-    "conformance",
-    "global_settings",
-)
 
 _EMULATOR_HEAD = """\
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -69,13 +63,18 @@ def main() -> int:
 def _generated() -> dict[Path, str]:
     plural = _load("emulators")
     emulator = _emulator(plural)
-    documents = {"emulators": plural, "emulator": emulator, **{name: _load(name) for name in _OWN_SIDECAR}}
+    documents = {"emulators": plural, "emulator": emulator, **{name: _load(name) for name in _others()}}
     body = yaml.safe_dump(emulator, sort_keys=False, width=140, allow_unicode=True)
     return {
         MODULES / "emulator.yml": _EMULATOR_HEAD + body,
         ROOT / "docs" / "modules.md": "\n".join([_PAGE_HEAD, *(_section(name, document) for name, document in documents.items())]),
         ROOT / "docs" / "settings.md": _settings(),
     }
+
+
+def _others() -> list[str]:
+    """Modules whose documentation is all their own."""
+    return sorted({path.stem for path in MODULES.glob("*.yml")} - {"emulators", "emulator"})
 
 
 def _load(module: str) -> dict[str, Any]:

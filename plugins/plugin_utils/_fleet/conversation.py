@@ -89,3 +89,23 @@ def told(result: Result) -> str:
         return f"{result.status}, since {result.needs} failed" if result.needs else result.status
     said = result.data("stdout").decode("utf-8", "replace").strip()
     return f"{result.problem.code}: {result.problem.message}" + (f"; it printed {shown(said)}" if said else "")
+
+
+def action(verb: str, name: str, reason: str) -> Json:
+    """One step as it is reported, alike in check mode and in a real run."""
+    return {"action": verb, "name": name, "reason": reason, "text": f"{verb} {name}: {reason}"}
+
+
+def texts(actions: Iterable[Json]) -> tuple[str, ...]:
+    """Steps as lines, for the host's journal."""
+    return tuple(str(step["text"]) for step in actions)
+
+
+def diff(before: Iterable[str], after: Iterable[str]) -> Json:
+    """Ansible's diff of two lists of lines."""
+    return {
+        "before_header": "observed",
+        "after_header": "planned",
+        "before": "".join(f"{line}\n" for line in before),
+        "after": "".join(f"{line}\n" for line in after),
+    }

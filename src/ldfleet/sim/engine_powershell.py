@@ -178,6 +178,7 @@ def _mapped_out(out: bytes, world: World) -> bytes:
     for result in document.get("results", ()):
         if "path" in result:
             result["path"] = world.drive.windows(Path(result["path"]))
+        if "free_bytes" in result:
             result["free_bytes"] = world.disk_free
     text = json.dumps(document)
     return f"{found[1]}{text}{found[3]}\r\n".encode("ascii")

@@ -42,6 +42,10 @@ class Quirks:
     quit_ignored_times: int = 0
     #: modify exits 0 and changes nothing.
     modify_ignored_times: int = 0
+    #: backup exits 0 and writes no file.
+    backup_writes_nothing_times: int = 0
+    #: backup never returns, and leaves a file without an end (one project calls backup "not working" after 120 s).
+    backup_hangs_times: int = 0
     #: globalsetting exits 0 and changes nothing.
     globalsetting_ignored_times: int = 0
     #: remove exits 0 and removes nothing.

@@ -203,6 +203,24 @@ class World(Windows):
         self.save()
         return index
 
+    def export(self, instance: Instance) -> dict[str, Any]:
+        """What a backup holds of an emulator."""
+        return {"config": self.config(instance.index), "apps": sorted(instance.apps), "killed": instance.killed}
+
+    def replace(self, instance: Instance, document: Mapping[str, Any]) -> None:
+        """What a restore does: config (with title, identity and display) and disks become those of the backup."""
+        self.write_config(instance.index, document["config"] or layout.new_config(self.spec, self.random))
+        instance.apps, instance.killed = set(document["apps"]), bool(document["killed"])
+        layout.make_disks(self.drive, self.spec, instance.index)
+        self.save()
+
+    def disk_bytes(self, instance: Instance) -> int:
+        """What its disks take."""
+        return sum(file.stat().st_size for file in self._disks(instance).iterdir())
+
+    def _disks(self, instance: Instance) -> Path:
+        return self.drive.local(f"{self.spec.install_dir}\\vms\\leidian{instance.index}")
+
     def _free_index(self) -> int:
         return next(index for index in range(10_000) if index not in self.instances)
 
@@ -264,8 +282,13 @@ class World(Windows):
         instance.ailment = self.quirks.ailment(self.title(instance)) or ("" if rested else "hang")
         instance.user, instance.session, instance.job = caller.user, caller.session, caller.job
         instance.pid, instance.vm_pid = self.new_pid(), self.new_pid()
+        self._written(instance)
         self.save()
         return True
+
+    def _written(self, instance: Instance) -> None:
+        """Android writes to its disk as long as it runs."""
+        os.utime(self._disks(instance) / "data.vmdk")
 
     def quit(self, instance: Instance, caller: Caller | None = None) -> None:
         """Ask it to end; its processes vanish some seconds later. From another session it does nothing (a hosted LDPlayer 9)."""
@@ -286,6 +309,7 @@ class World(Windows):
         if instance.launched is not None:
             instance.ended = self.clock.now()
             instance.killed = killed
+            self._written(instance)
         instance.launched = instance.quitting = instance.held = None
         instance.pid = instance.vm_pid = -1
         instance.ailment = ""
