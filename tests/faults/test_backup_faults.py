@@ -61,7 +61,7 @@ def test_a_backup_that_fails_is_told_and_the_older_one_stays(world: World, quirk
         _run(world, keep=1)
     assert says in str(failed.value)
     assert _files(world) == before
-    world.quirks.hang_commands.clear()
+    world.quirks.hang_commands = set()
     assert _run(world, keep=1)["changed"]
     assert len(_files(world)) == 1
 

@@ -59,8 +59,8 @@ def around(seen: Observation, emulator: Emulator, work: Sequence[Operation]) -> 
     pattern = rf"(?m)^{index},.*," + lower.RUNNING
     started = operations.until("started", install.PROGRAM, ["list2"], observed.QUERY_TIMEOUT_MS, pattern, _POLL_MS, _START_MS)
     up = _chained([operations.always(launch), started, *back])
-    first, *others = _chained(work)
-    return [*down, operations.needing(first, "stopped"), *others, rest, *up]
+    inner = _chained(work)
+    return [*down, *(operations.needing(operation, "stopped") for operation in inner), rest, *up]
 
 
 def _chained(work: Sequence[Operation]) -> list[Operation]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import console_backup
+from . import console_backup, console_control
 from .console_globals import globalsetting
 from .quirks import used
 from .windows import Answer, Caller
@@ -353,6 +353,16 @@ def _takes_time(act: Callable[[World, Instance, Options], float | None]) -> Call
     return handler
 
 
+def _on_one(act: Callable[[World, Instance, Options, Caller], Said]) -> Callable[[Call], Said]:
+    """A command about one emulator."""
+
+    def handler(call: Call) -> Said:
+        instance = _chosen(call.world, call.options)
+        return (MISSING, _NO_PLAYER) if instance is None else act(call.world, instance, call.options, call.caller)
+
+    return handler
+
+
 def _ignored(call: Call, quirk: str) -> Said | None:
     return (0, "") if used(call.world.quirks, quirk) else None
 
@@ -379,7 +389,12 @@ _COMMANDS: Mapping[str, Callable[[Call], Said | Answer]] = {
     "restore": _takes_time(console_backup.restore),
     "backupapp": _takes_time(console_backup.backup_app),
     "restoreapp": _takes_time(console_backup.restore_app),
+    "action": _on_one(console_control.action),
+    "locate": _on_one(console_control.locate),
+    "downcpu": _on_one(console_control.downcpu),
+    "reboot": _on_one(console_control.reboot),
     "sortwnd": _silent,
+    "rock": _silent,
     "help": lambda call: (0, _usage(call.world)),
 }
 

@@ -48,6 +48,8 @@ class Quirks:
     backup_hangs_times: int = 0
     #: globalsetting exits 0 and changes nothing.
     globalsetting_ignored_times: int = 0
+    #: action prints its usage and does nothing.
+    action_complains_times: int = 0
     #: remove exits 0 and removes nothing.
     remove_ignored_times: int = 0
     #: What list2 calls an emulator whose config is garbled: not known, so both can be played (default: LDPlayer's default title).

@@ -34,7 +34,7 @@ class Instance:
     """One emulator. ``launched``, ``quitting``, ``ended``: when; ``held``: its config in memory while it runs, which is written back at exit.
 
     ``user``, ``session``, ``job``: whose its processes are. ``killed``: they were ended the hard way, which the next boot repairs.
-    ``ailment``: how this start misbehaves, one of quirks.AILMENTS or nothing.
+    ``ailment``: how this start misbehaves, one of quirks.AILMENTS or nothing. ``online``, ``cpu_rate``: what a person did to it while it runs.
     """
 
     index: int
@@ -49,6 +49,8 @@ class Instance:
     vm_pid: int = -1
     held: dict[str, Any] | None = None
     ailment: str = ""
+    online: bool = True
+    cpu_rate: int = 100
     apps: set[str] = field(default_factory=set)
     appears: float = 0.0
     last_title: str = ""
@@ -290,6 +292,15 @@ class World(Windows):
         """Android writes to its disk as long as it runs."""
         os.utime(self._disks(instance) / "data.vmdk")
 
+    def restart(self, instance: Instance, caller: Caller) -> None:
+        """LDPlayer's own reboot: without waiting, and on LDPlayer 14 as a new machine without resolution and adb, as after a kill."""
+        if instance.launched is not None:
+            if instance.held is not None:
+                self.write_config(instance.index, instance.held)
+            self._down(instance, killed=self.spec.major >= 14)
+            instance.ended = None
+        self.launch(instance, caller)
+
     def quit(self, instance: Instance, caller: Caller | None = None) -> None:
         """Ask it to end; its processes vanish some seconds later. From another session it does nothing (a hosted LDPlayer 9)."""
         if caller is not None and caller.session != instance.session:
@@ -313,6 +324,7 @@ class World(Windows):
         instance.launched = instance.quitting = instance.held = None
         instance.pid = instance.vm_pid = -1
         instance.ailment = ""
+        instance.online, instance.cpu_rate = True, 100
 
     # ---- processes ------------------------------------------------------------------------------------------------------------------
     def processes(self) -> list[Running]:
