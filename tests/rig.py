@@ -191,7 +191,12 @@ def talk(direct: Direct, conversation: Talk, check: bool = False) -> dict[str, A
 
 
 def _observe(link: Session, goal: desired.Desired) -> observed.Observation:
-    looking = converge.observing(None, lower.questions(goal))
+    return look(link, lower.questions(goal))
+
+
+def look(link: Session, asked: Sequence[observed.Asked]) -> observed.Observation:
+    """What an action's observation is."""
+    looking = converge.observing(None, asked)
     try:
         operations = next(looking)
         while True:
@@ -212,6 +217,7 @@ __all__ = [
     "apply",
     "check",
     "farm",
+    "look",
     "options",
     "session",
     "talk",

@@ -26,7 +26,7 @@ from ._fleet.conversation import Ask, Talk
 from ._fleet.desired import Desired
 from ._fleet.errors import BadOption, FleetError, NotInstalled, ReplyLost, Unreachable, Unreadable, Yours
 from ._fleet.lower import Lease
-from ._fleet.observed import Observation, Question
+from ._fleet.observed import Asked, Observation
 from ._host.batch import Reply
 from ._host.operations import Operation
 from ._host.session import AnsibleTransport, Session
@@ -94,14 +94,16 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         if self._connection.become:
             raise Yours(self.module, "become does not work with this module", "Connect as the user who shall own LDPlayer, and drop become")
 
-    def _plans_only(self) -> bool:
+    @property
+    def checking(self) -> bool:
+        """Whether this is check mode: a plan is made, and nothing of it is carried out."""
         return bool(self._task.check_mode)
 
     def reconcile(self, wanted: Desired, session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
         """Observe, plan, and unless this is check mode apply and prove. ``given``: install_dir, time_slice (seconds)."""
         install_dir, slice_ms = given["install_dir"], _slice_ms(given["time_slice"])
         seen = observe(session, install_dir, lower.questions(wanted))
-        if self._plans_only():
+        if self.checking:
             outcome = converge.check(wanted, seen)
         else:
             outcome = self._carried(wanted, seen, session, install_dir, slice_ms)
@@ -135,7 +137,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             while True:
                 if isinstance(wish, Ask):
                     reply = session.ask(wish.operations, _LOOK_MS)
-                elif self._plans_only():
+                elif self.checking:
                     return self._shown(wish.planned)
                 else:
                     reply = self.work(session, wish.operations, wish.slice_ms, wish.steps)
@@ -165,7 +167,7 @@ def _slice_ms(seconds: int) -> int:
     return seconds * 1000
 
 
-def observe(session: Session, install_dir: str | None, asked: Sequence[Question] = ()) -> Observation:
+def observe(session: Session, install_dir: str | None, asked: Sequence[Asked] = ()) -> Observation:
     """One round trip (two where a config cannot be understood): everything that a plan needs. Raises FleetError."""
     looking = converge.observing(install_dir, asked)
     try:

@@ -30,12 +30,19 @@ def _sidecar(module: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    """A host with what the examples speak of: a golden image, and an emulator of a person's."""
+    """A host with what the examples speak of: a golden image and its backup, an emulator of a person's, and one that runs and lets adb in."""
     with rig.farm(tmp_path_factory.mktemp("farm")) as made:
         world = made.hosts[0].world
         world.add(None)
         world.add("golden")
         assert world.titles() == ["LDPlayer", "LDPlayer-1", "golden"]
+        world.add("game-000")
+        world.edit(world.find("game-000"), {"basicSettings.adbDebug": 1})
+        world.launch(world.find("game-000"))
+        world.settle()
+        assert rig.ansible(made.inventory(), tmp_path_factory.mktemp("own"), "emulator", {"name": "golden"}).code == 0
+        backup = {"name": "golden", "folder": "C:\\backups"}
+        assert rig.ansible(made.inventory(), tmp_path_factory.mktemp("backup"), "emulator_backup", backup).code == 0
         yield made
 
 
@@ -164,6 +171,19 @@ _RESULTS: list[tuple[str, dict[str, Any]]] = [
     ("emulator", {"name": "golden", "adb": "local"}),
     ("emulator_info", {}),
     ("emulator_info", {"install_dir": "C:\\nowhere"}),
+    ("emulator_app", {"name": "game-000", "package": "com.example.game", "state": "absent"}),
+    ("emulator_app", {"name": "golden", "package": "com.example.game"}),
+    ("emulator_app", {"name": "game-000", "package": "com.example.game", "state": "started", "source": "C:\\nothing.apk"}),
+    ("emulator_shell", {"name": "game-000", "cmd": "getprop ro.build.version.release"}),
+    ("emulator_shell", {"name": "game-000", "cmd": "screencap -p", "fail_on_error": False}),
+    ("emulator_shell", {"name": "game-000", "cmd": "id", "creates": "/sdcard"}),
+    ("emulator_shell", {"name": "golden", "cmd": "id"}),
+    ("global_settings", {"fps": 20}),
+    ("global_settings", {"updates": False}),
+    ("emulator_backup", {"name": "golden", "folder": "C:\\backups"}),
+    ("emulator_backup", {"name": "nobody", "folder": "C:\\backups"}),
+    ("emulator_control", {"name": "game-000", "action": "key", "key": "home"}),
+    ("emulator_control", {"name": "golden", "action": "shake"}),
 ]
 
 

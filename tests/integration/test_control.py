@@ -32,13 +32,13 @@ def test_check_does_nothing_and_a_run_reports_and_does_the_same_each_time(farm: 
     offline = {"name": "scout", "action": "network", "network": "offline"}
     world = farm.hosts[0].world
     planned = _run(farm, tmp_path, offline, "--check", "--diff")
-    assert (planned["changed"], world.find("scout").online, planned["round_trips"]) == (True, True, 1)
+    assert (planned["changed"], world.find("scout").guest.online, planned["round_trips"]) == (True, True, 1)
     done = _run(farm, tmp_path, offline, "--diff")
     assert (done["actions"], done["diff"], done["round_trips"]) == (planned["actions"], planned["diff"], 2)
-    assert not world.find("scout").online
+    assert not world.find("scout").guest.online
     assert _run(farm, tmp_path, offline)["changed"]
     _run(farm, tmp_path, {**offline, "network": "connect"})
-    assert world.find("scout").online
+    assert world.find("scout").guest.online
 
 
 def test_reboot_waits_until_the_old_one_is_gone(farm: Farm, tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 
 from .._host.batch import Reply, Result
 from .._host.operations import Operation
-from . import lower, observed, remedy
-from .desired import Desired
+from . import apps, lower, observed, remedy
+from .desired import Desired, State
 from .errors import FleetError, Held, NotConverged
 from .lower import Lease, Lowered
-from .observed import Emulator, Observation, Question, Run
+from .observed import Asked, Emulator, Observation, Run
 from .options import shown
-from .plan import Key, Plan, Step, Verb, make
+from .plan import APP_VERBS, Key, Plan, Step, Verb, make
 
 #: Batches in a row in which no command ran (the guard failed, a reply was lost) before the run gives up.
 _IDLE_ROUNDS = 3
@@ -53,7 +53,7 @@ class Outcome:
     failures: tuple[FleetError, ...] = ()
 
 
-def observing(install_dir: str | None, asked: Sequence[Question]) -> Generator[list[Operation], Reply, Observation]:
+def observing(install_dir: str | None, asked: Sequence[Asked]) -> Generator[list[Operation], Reply, Observation]:
     """One look, and a second one at the kept configs where a config cannot be understood. Send each list's Reply (nothing has effects)."""
     seen = observed.observation((yield observed.look(install_dir, asked)), install_dir, asked)
     if seen.sick:
@@ -64,7 +64,7 @@ def observing(install_dir: str | None, asked: Sequence[Question]) -> Generator[l
 def check(desired: Desired, first: Observation) -> Outcome:
     """What converge would do, without doing it: the same first plan, and what is certain to fail."""
     run = _Run(make(desired, first), desired)
-    return Outcome(run.first, first, first, frozenset(desired.named()), failures=tuple(run.certain()))
+    return Outcome(run.first, first, first, _declared(desired), failures=tuple(run.certain()))
 
 
 def converge(
@@ -89,7 +89,11 @@ def converge(
         run.judge(plan, seen)
     if run.leased:
         yield Round(lower.release(lease), ())
-    return Outcome(run.first, first, seen, frozenset(desired.named()), tuple(run.extra), tuple(run.failures(plan)))
+    return Outcome(run.first, first, seen, _declared(desired), tuple(run.extra), tuple(run.failures(plan)))
+
+
+def _declared(desired: Desired) -> frozenset[str]:
+    return frozenset(emulator.name for emulator in desired.emulators if not emulator.guest_only)
 
 
 @dataclass
@@ -178,7 +182,7 @@ class _Run:
         ids = {result.id for result in results}
         proof = next((operation for operation in batch.operations if operation["id"] in ids and operation["op"] == "until"), None)
         proven = reply.results.get(proof["id"]) if proof is not None else None
-        if proof is not None and not _decided(proven):
+        if proof is not None and not _decided(proven) and not any(result.status == "failed" for result in results if result is not proven):
             self.pending.setdefault(step.key, (proof, now))
         if step.verb is Verb.START:
             self.waits[step.name] = now
@@ -199,7 +203,7 @@ class _Run:
             Verb.CREATE: (Verb.ADOPT, Verb.CONFIGURE),
             Verb.CLONE: (Verb.ADOPT, Verb.CONFIGURE),
             Verb.START: (Verb.RECORD,),
-            Verb.HEAL: (Verb.CONFIGURE, Verb.START, Verb.RECORD),
+            Verb.HEAL: (Verb.CONFIGURE, Verb.START, Verb.RECORD, *APP_VERBS),
         }
         return {(verb, step.name) for step in self.first.steps for verb in (step.verb, *follows.get(step.verb, ()))}
 
@@ -213,7 +217,7 @@ class _Run:
         for name in list(self.cures):
             self._judge_cure(name, seen)
         still_open = {replace(step, attempt=self.stamps.get(step.name, 0)).key: step for step in plan.steps}
-        for key, step in still_open.items():
+        for key, step in sorted(still_open.items(), key=lambda item: self.tried.get(item[0]) == _SUCCESS):
             if key in self.tried and key not in self.pending and step.name not in self.cures:
                 self._judge_step(step, key, seen)
         for name in plan.waits:
@@ -222,13 +226,13 @@ class _Run:
                 self._cure(name, seen, remedy.for_start)
 
     def _proven(self, key: Key, plan: Plan, seen: Observation) -> bool:
-        verb, name, _options, _attempt = key
+        verb, name = key[:2]
         emulator = seen.titled(name)
         if verb in (Verb.STOP, Verb.KILL):
             return emulator is None or emulator.run is Run.STOPPED
         if verb is Verb.START:
             return emulator is not None and emulator.run is not Run.STOPPED  # from then on it is waited for
-        return not any(step.verb is verb and step.name == name for step in plan.steps)
+        return not any(step.key[:3] == key[:3] for step in plan.steps)
 
     def _judge_step(self, step: Step, key: Key, seen: Observation) -> None:
         if step.verb is Verb.START and seen.titled(step.name) is not None:
@@ -236,7 +240,8 @@ class _Run:
         elif step.verb is Verb.STOP and seen.titled(step.name) is not None:
             self._cure(step.name, seen, remedy.for_stop)
         else:
-            self.failed.setdefault(step.name, f"{step.verb.value} was carried out and did not take: {self.tried[key]}")
+            what = f"{step.verb.value} of {step.changes[0].option}" if step.verb in APP_VERBS else step.verb.value
+            self.failed.setdefault(step.name, f"{what} was carried out and did not take: {self.tried[key]}")
 
     def _judge_cure(self, name: str, seen: Observation) -> None:
         """A cure whose start ran is over (waiting goes on where needed); one whose stop or kill did not take makes way for the next."""
@@ -258,7 +263,7 @@ class _Run:
         self.cures.pop(name, None)
         evidence = self.overdue.pop(name, "") or next((said for key, said in reversed(self.tried.items()) if key[1] == name), "")
         number = self.spent.get(name, 0) + 1
-        if number > self.desired.starting.remedies:
+        if number > self.desired.starting.remedies or self._left_as_it_is(name, emulator):
             reason, message = remedy.ailment(emulator) if remedies is remedy.for_start else ("StopHangs", "quit did not end it")
             tries = f" after {number - 1} remedies" if number > 1 else ""
             self.failed.setdefault(name, f"{reason}: {message}{tries} ({evidence})")
@@ -267,6 +272,12 @@ class _Run:
         self.stamps[name] = self.stamps.get(name, 0) + 1
         self.waits.pop(name, None)
         self.cures[name] = tuple(replace(step, attempt=self.stamps[name]) for step in remedies(name, emulator, number))
+
+    def _left_as_it_is(self, name: str, emulator: Emulator) -> bool:
+        """An emulator that runs because somebody else started it is not restarted for a guest that is silent."""
+        wanted = self.desired.named().get(name)
+        resuming = emulator.owned is not None and emulator.owned.resume
+        return wanted is not None and wanted.state is State.PRESENT and emulator.run is Run.RUNNING and not resuming
 
     def certain(self) -> Iterator[FleetError]:
         """What fails whatever is done: refusals, else the emulators that the first plan must leave alone."""
@@ -317,8 +328,11 @@ def _restarts(plan: Plan) -> set[str]:
 
 
 def _acted(result: Result, effects: frozenset[str]) -> bool:
-    """Whether an operation with an effect ran. A write that found something else there than expected did nothing."""
-    refused = result.problem is not None and result.problem.code == "Mismatch"
+    """Whether an operation with an effect ran. A write that found something else there than expected did nothing, and a download that was cut
+    off goes on where it ended."""
+    code = result.problem.code if result.problem is not None else ""
+    download = "resumed_from" in result.values
+    refused = code in ("FetchFailed", "IoError", "Timeout") if download else code == "Mismatch"
     return result.id in effects and result.ran and not refused
 
 
@@ -334,13 +348,24 @@ def _evidence(results: list[Result]) -> str:
         if result.problem is None:
             continue
         said = result.data("stdout").decode("utf-8", "replace").strip()
+        if result.id.endswith(apps.SAME):
+            return f"the file at its source has not the hash that sha256 says (certutil printed {shown(said)})"
         if result.problem.code in ("Deadline", "SliceOver"):
-            return f"{result.problem.code}: after {int(result.values.get('ms', 0)) // 1000} s list2 still said {_row(said, result.id)}"
+            return f"{result.problem.code}: after {int(result.values.get('ms', 0)) // 1000} s {_still(said, result.id)}"
         return f"{result.problem.code}: {result.problem.message}" + (f" (it printed {shown(said)})" if said else "")
-    return "every command reported success"
+    return _SUCCESS
 
 
-def _row(said: str, id: str) -> str:
-    """What list2 said of the emulator that an operation is about (its id begins with the index), or what it said last."""
-    rows = said.splitlines() or ["nothing"]
-    return shown(next((row for row in rows if row.split(",")[0] == id.split(".")[0]), rows[-1]))
+#: Nothing went wrong that anybody noticed: the weakest of all evidence.
+_SUCCESS = "every command reported success"
+
+
+def _still(said: str, id: str) -> str:
+    """What list2 said last of the emulator that an operation is about (its id begins with the index), or else what the guest said."""
+    rows = said.splitlines()
+    row = next((row for row in rows if row.split(",")[0] == id.split(".")[0]), None)
+    return f"list2 still said {shown(row)}" if row is not None else f"the answer still was {shown(' '.join(rows[-_LAST_ROWS:]))}"
+
+
+#: Lines of an answer that are told.
+_LAST_ROWS = 4

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import guest, options
+from . import apps, guest, options
+from .apps import App
 from .errors import BadOption, BadOptions
 from .settings import AUTO, IDENTITY, SETTINGS, Value
 
@@ -70,7 +71,8 @@ class Starting:
 
 @dataclass(frozen=True)
 class Emulator:
-    """One wanted emulator. ``where``: the option path that names it. ``protect``: None where nothing is said."""
+    """One wanted emulator. ``where``: the option path that names it. ``protect``: None where nothing is said. ``guest_only``: only its apps are
+    anybody's business; it is neither created nor owned, started or changed."""
 
     name: str
     where: str
@@ -80,6 +82,8 @@ class Emulator:
     clone_from: str | None = None
     renamed_from: str | None = None
     protect: bool | None = None
+    apps: tuple[App, ...] = ()
+    guest_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,19 @@ def build(
     return Desired(tuple(emulators), tuple(counts), purge, max_destroy, starting, desktop_needed)
 
 
+def one_app(given: Mapping[str, Any]) -> Desired:
+    """One app of an emulator, from a module's own options: the emulator itself stays as it is, and no remedy restarts it. Raises BadOptions."""
+    problems: list[BadOption] = []
+    app = apps.one(given, "", problems)
+    emulator = Emulator(str(given["name"]), "", apps=(app,), guest_only=True)
+    starting = Starting(timeout=given["timeout"], remedies=0)
+    problems += _title_problems([emulator])
+    problems += [BadOption("timeout", f"is {given['timeout']}", "10 to 3600 is wanted")] if not 10 <= given["timeout"] <= 3600 else []
+    if problems:
+        raise BadOptions(problems)
+    return Desired((emulator,), starting=starting, desktop_needed=given["desktop_session"] != "never")
+
+
 def shared(
     defaults: Mapping[str, Any], profiles: Mapping[str, Any], spec: options.Spec
 ) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
@@ -231,11 +248,8 @@ def _emulator(merged: Mapping[str, Any], name: str, path: str, problems: list[Ba
         clone_from=merged.get("clone_from"),
         renamed_from=merged.get("renamed_from"),
         protect=merged.get("protect"),
+        apps=apps.wanted(merged.get("apps") or (), _at(path, "apps"), problems),
     )
-
-
-#: Java package names, as Android takes them (developer.android.com, application id).
-PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+", re.ASCII)
 
 
 def _ready(given: Mapping[str, Any], path: str, problems: list[BadOption]) -> Ready:
@@ -243,7 +257,7 @@ def _ready(given: Mapping[str, Any], path: str, problems: list[BadOption]) -> Re
     package, shell, matches = given.get("package"), given.get("shell"), given.get("matches")
     if package is not None and shell is not None:
         problems.append(BadOption(where, "has both package and shell", "one of the two is wanted"))
-    if package is not None and not PACKAGE.fullmatch(package):
+    if package is not None and not guest.PACKAGE.fullmatch(package):
         problems.append(BadOption(f"{where}.package", f"is {options.shown(package)}", "a package name such as com.example.game is wanted"))
     if shell is not None:
         problem = guest.text_problem(shell)

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 
 from .._host import operations
 from .._host.operations import Operation
-from . import guest, install, observed, ownership, settings
+from . import apps, guest, install, observed, ownership, settings
 from .desired import Desired, State
 from .desired import Emulator as Wanted
 from .observed import Emulator as Seen
 from .observed import Observation, Run
 from .ownership import Origin, Owned
-from .plan import Key, Plan, Step, Verb
+from .plan import APP_VERBS, Key, Plan, Step, Verb
 
 #: `modify`, `rename` and `launch` return at once; 60 s is for a busy host.
 _COMMAND_MS = 60_000
@@ -104,6 +104,8 @@ def _first_part(plan: Plan, seen: Observation, pending: Mapping[Key, Operation])
         if step.key in pending:
             yield step
             continue
+        if step.verb in APP_VERBS and not _reachable(step, plan, seen):
+            continue
         if creates and step.verb not in (Verb.ADOPT, Verb.RECORD, Verb.HEAL, Verb.CREATE, Verb.CLONE) and not _plain_stop(step, plan):
             continue
         if step.verb is Verb.CLONE and (step.source is None or seen.titled(step.source) is None):
@@ -111,6 +113,13 @@ def _first_part(plan: Plan, seen: Observation, pending: Mapping[Key, Operation])
         if step.verb not in (Verb.CREATE, Verb.CLONE, Verb.HEAL) and seen.titled(step.name) is None and not _renamed(step, plan):
             continue
         yield step
+
+
+def _reachable(step: Step, plan: Plan, seen: Observation) -> bool:
+    """Whether an app's step can be done now: what is announced for after a start is planned anew when the emulator runs and was asked."""
+    emulator = seen.titled(step.name)
+    starts = any(other.verb is Verb.START and other.name == step.name for other in plan.steps)
+    return emulator is not None and emulator.run is Run.RUNNING and not starts and step.changes[0].before is not None
 
 
 def _plain_stop(step: Step, plan: Plan) -> bool:
@@ -136,13 +145,24 @@ def _proof(wanted: Wanted) -> tuple[str, str]:
     return guest.BOOTED, guest.BOOTED_ANSWER
 
 
-def questions(desired: Desired) -> tuple[observed.Question, ...]:
-    """What to ask the guests that shall be running, so that one that runs and does not answer is seen."""
+def questions(desired: Desired) -> tuple[observed.Asked, ...]:
+    """What to ask the guests that shall be running, so that one that runs and does not answer is seen, and about apps those that may run."""
     asked: dict[tuple[str, str], set[str]] = {}
     for wanted in desired.emulators:
         if wanted.state is State.RUNNING:
             asked.setdefault(_proof(wanted), set()).add(wanted.name)
-    return tuple(observed.Question(command, answer, frozenset(titles)) for (command, answer), titles in asked.items())
+    ready = [observed.Question(command, answer, frozenset(titles)) for (command, answer), titles in asked.items()]
+    return (*ready, *_app_questions(desired))
+
+
+def _app_questions(desired: Desired) -> Iterable[observed.Asked]:
+    asked: dict[str, set[str]] = {}
+    every = [wanted for wanted in desired.emulators if wanted.apps and wanted.state in (State.RUNNING, State.PRESENT)]
+    for wanted in every:
+        command = apps.question([app.package for app in wanted.apps], any(app.hashed for app in wanted.apps))
+        asked.setdefault(command, set()).add(wanted.name)
+    yield from (observed.Question(command, None, frozenset(titles)) for command, titles in asked.items())
+    yield from apps.asks(app for wanted in every for app in wanted.apps)
 
 
 class _Batch:
@@ -178,7 +198,7 @@ class _Batch:
 
     def lowered(self, lease: Lease, slice_ms: int, whole: bool) -> Lowered:
         self.flush(0)
-        work = [*self.operations, *self._sweep()]
+        work = [*self.operations, *self._sweep(), *apps.sweep(self.seen, (app for wanted in self.desired.emulators for app in wanted.apps))]
         head = [
             _take(lease, work, slice_ms),
             operations.find("ld", [{"path": self.seen.install}], install.CONSOLE),
@@ -205,13 +225,13 @@ class _Batch:
     def _effects(self, ids: list[str]) -> list[str]:
         """LDPlayer's commands and its config; ldfleet's own record only where a step is nothing else."""
         kinds = {operation["id"]: operation for operation in self.operations}
-        real = [id for id in ids if kinds[id]["op"] == "exec" or kinds[id].get("path", "").startswith(install.CONFIG_FOLDER)]
+        real = [id for id in ids if kinds[id]["op"] in ("exec", "fetch") or kinds[id].get("path", "").startswith(install.CONFIG_FOLDER)]
         return real or ids
 
     def wait(self, name: str) -> None:
         emulator = self.emulator(name)
         if emulator is not None:
-            operation = self.ready(f"{emulator.index}.wait", name, emulator, row_of(emulator))
+            operation = self.ready(f"{emulator.index}.wait", name, emulator, row_of(emulator), emulator.said is None)
             self.under_way.append(operations.needing(operation, self.guard(emulator)))
             self.waits[name] = operation["id"]
 
@@ -247,9 +267,14 @@ class _Batch:
     def forget(self, id: str, title: str) -> Operation:
         return operations.remove(id, ownership.path(self.seen.install, title), self.records.pop(title))
 
-    def ready(self, id: str, name: str, emulator: Seen, row: str) -> Operation:
-        """Waits until an emulator can be worked with: the user's own proof, else Android's word, else (adb is off) what list2 says."""
+    def ready(self, id: str, name: str, emulator: Seen, row: str, before_apps: bool) -> Operation:
+        """Waits until an emulator can be worked with: the user's own proof, else Android's word, else (adb is off) what list2 says.
+
+        Where apps are declared and not looked at yet (``before_apps``), Android's word is enough: the user's proof may be one of them."""
         question = self._question(name, emulator)
+        wanted = self.desired.named().get(name)
+        if question is not None and before_apps and wanted is not None and wanted.apps:
+            question = guest.BOOTED, guest.BOOTED_ANSWER
         if question is None:
             return self.until(id, row + RUNNING, self.desired.starting.timeout * 1000)
         command, answer = question
@@ -405,7 +430,7 @@ def _start(batch: _Batch, step: Step) -> None:
         batch.operations += _orphans()
     batch.launched = True
     batch.put(step, operations.needing(batch.console(f"{index}.launch", "launch", "--index", str(index)), batch.guard(emulator)))
-    ready = operations.needing(batch.ready(f"{index}.ready", step.name, emulator, row), f"{index}.launch")
+    ready = operations.needing(batch.ready(f"{index}.ready", step.name, emulator, row, True), f"{index}.launch")
     batch.proofs[step].append(ready["id"])
     batch.before[step.name] = ready["id"]
     batch.under_way.append(ready)
@@ -481,6 +506,21 @@ def _remove(batch: _Batch, step: Step) -> None:
     )
 
 
+def _app(batch: _Batch, step: Step) -> None:
+    emulator = batch.of(step)
+    package = step.changes[0].option
+    app = next(app for app in batch.desired.named()[step.name].apps if app.package == package)
+    needs = [batch.guard(emulator)]
+    if step.verb is Verb.INSTALL and app.download:
+        fetched = apps.fetch(app)
+        if not any(operation["id"] == fetched["id"] for operation in batch.operations):
+            batch.operations.append(fetched)
+        batch.proofs.setdefault(step, []).append(fetched["id"])
+        needs.append(fetched["id"])
+    work = apps.act(step.verb.value, emulator.index, app, apps.at_source(app, batch.seen), batch.seen.host.programdata)
+    batch.put(step, *(operations.needing(operation, *needs) for operation in work))
+
+
 _LOWER: Mapping[Verb, Callable[[_Batch, Step], None]] = {
     Verb.ADOPT: _adopt,
     Verb.RECORD: _record,
@@ -493,4 +533,5 @@ _LOWER: Mapping[Verb, Callable[[_Batch, Step], None]] = {
     Verb.CONFIGURE: _configure,
     Verb.START: _start,
     Verb.REMOVE: _remove,
+    **dict.fromkeys(APP_VERBS, _app),
 }

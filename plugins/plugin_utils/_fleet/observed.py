@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .._host import operations
@@ -41,7 +41,7 @@ class Emulator:
     """One row of list2 with its config and record. ``raw_title``: the title's bytes as printed; ``index`` holds for this moment only.
 
     ``pid``, ``vm_pid``: of the player and its VM, -1 without. ``ready``: what the guest said when it was asked whether it can be worked with;
-    None where nobody asked, or where nobody can (adb is off).
+    None where nobody asked, or where nobody can (adb is off). ``said``: what it said to a question without a right answer, None as before.
     """
 
     index: int
@@ -54,6 +54,7 @@ class Emulator:
     vm_pid: int = -1
     state: int = 0
     ready: bool | None = None
+    said: bytes | None = None
 
     @property
     def settings(self) -> Mapping[str, Value]:
@@ -65,7 +66,8 @@ class Emulator:
 class Observation:
     """``stale``: records whose emulator is gone (title -> SHA-256 of the file). ``records``: SHA-256 of each known record by title.
 
-    ``kept``: configs that were kept when they were good, by ownership.key; read only where one on the host cannot be understood.
+    ``kept``: configs that were kept when they were good, by ownership.key; read only where one on the host cannot be understood. ``files``: what
+    was asked about files of the host.
     """
 
     host: HostFacts
@@ -75,6 +77,7 @@ class Observation:
     records: Mapping[str, str] = field(default_factory=dict)
     stale: Mapping[str, Owned] = field(default_factory=dict)
     kept: Mapping[str, ConfigFile] = field(default_factory=dict)
+    files: Mapping[Files, tuple[FileSeen, ...]] = field(default_factory=dict)
 
     @property
     def sick(self) -> bool:
@@ -92,36 +95,61 @@ class Observation:
 
 @dataclass(frozen=True)
 class Question:
-    """What to ask guests that run: the value of ``--command``, and the pattern of a good answer. ``titles``: whom."""
+    """What to ask guests that run: the value of ``--command``, and the pattern of a good answer (None: the answer is kept as it is).
+
+    ``titles``: whom.
+    """
 
     command: str
-    answer: str
+    answer: str | None
     titles: frozenset[str]
 
 
-def look(install_dir: str | None, questions: Sequence[Question] = ()) -> list[Operation]:
+@dataclass(frozen=True)
+class Files:
+    """Which files of the host to look at. Those bigger than ``max_bytes`` are told of without their hash."""
+
+    folder: str
+    pattern: str
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class FileSeen:
+    """``modified_ms``: Unix time by the host's clock; ``sha256``: None where it could not be read or was too big."""
+
+    name: str
+    size: int
+    modified_ms: int
+    sha256: str | None
+
+
+#: What else an observation asks, beside what it always reads.
+Asked = Question | Files
+
+
+def look(install_dir: str | None, questions: Sequence[Asked] = ()) -> list[Operation]:
     """The operations that a host's observation needs."""
     return [operations.find("ld", install.candidates(install_dir), install.CONSOLE), *look_again(questions, None)]
 
 
-def look_again(questions: Sequence[Question], host: HostFacts | None) -> list[Operation]:
+def look_again(questions: Sequence[Asked], host: HostFacts | None) -> list[Operation]:
     """The same for a batch that has found the install already. Without ``host`` its code pages are not known yet, and each title is tried in
     all of them."""
-    asked = [
-        operations.always(
-            operations.each(
-                f"asked.{number}", "list2", _row_of(question.titles, host), install.PROGRAM,
-                ["adb", "--index", "{1}", "--command", question.command], QUERY_TIMEOUT_MS,
-            )
-        )
-        for number, question in enumerate(questions)
-    ]  # fmt: skip
+    asked = [operations.always(_ask(f"asked.{number}", question, host)) for number, question in enumerate(questions)]
     return [
         operations.always(operations.until("list2", install.PROGRAM, ["list2"], QUERY_TIMEOUT_MS, r"(?m)^\d+,", 300, _EMPTY_PATIENCE_MS)),
         *asked,
         operations.always(operations.read("configs", install.CONFIG_FOLDER, "leidian*.config")),
         operations.always(operations.read("owned", ownership.FOLDER, "*.json")),
     ]
+
+
+def _ask(id: str, asked: Asked, host: HostFacts | None) -> Operation:
+    if isinstance(asked, Files):
+        return operations.listing(id, asked.folder, asked.pattern, asked.max_bytes)
+    command = ["adb", "--index", "{1}", "--command", asked.command]
+    return operations.each(id, "list2", _row_of(asked.titles, host), install.PROGRAM, command, QUERY_TIMEOUT_MS)
 
 
 def look_at_kept() -> list[Operation]:
@@ -143,7 +171,7 @@ def _row_of(titles: Iterable[str], host: HostFacts | None) -> str:
     return rf"(?m)^(\d+),(?:{listed}), ?-?\d+, ?-?\d+, ?1, ?[1-9]\d*, ?[1-9]\d*(?:,\d+,\d+,\d+)?\r?$"
 
 
-def observation(reply: Reply, install_dir: str | None, questions: Sequence[Question] = ()) -> Observation:
+def observation(reply: Reply, install_dir: str | None, questions: Sequence[Asked] = ()) -> Observation:
     """Understand the results of ``look`` with the same questions. Raises NotInstalled, Unreadable, or Host when an operation failed."""
     found = reply.results["ld"]
     if not found.ok:
@@ -155,7 +183,7 @@ def observation(reply: Reply, install_dir: str | None, questions: Sequence[Quest
     configs = _configs(reply)
     records = _records(reply, folder)
     rows = _rows(reply, configs)
-    answers = _answers(reply, questions)
+    answers = list(_answers(reply, questions))
     emulators = tuple(_emulator(row, configs, records, answers, reply.host) for row in rows)
     titles = {emulator.title for emulator in emulators}
     return Observation(
@@ -165,6 +193,7 @@ def observation(reply: Reply, install_dir: str | None, questions: Sequence[Quest
         emulators=emulators,
         records={title: digest for title, (_record, digest) in records.items()},
         stale={title: record for title, (record, _digest) in records.items() if title not in titles},
+        files={asked: _files(reply.results.get(f"asked.{n}")) for n, asked in enumerate(questions) if isinstance(asked, Files)},
     )
 
 
@@ -267,31 +296,41 @@ def _records(reply: Reply, folder: str) -> dict[str, tuple[Owned, str]]:
     return records
 
 
-def _answers(reply: Reply, questions: Sequence[Question]) -> dict[int, bool]:
-    """By index, whether each guest that was asked gave the good answer."""
-    found: dict[int, bool] = {}
+def _answers(reply: Reply, questions: Sequence[Asked]) -> Iterator[tuple[int, bool | None, bytes | None]]:
+    """Index, whether the guest gave the good answer, and what it said where no answer is the good one; None is for the other kind."""
     for number, question in enumerate(questions):
         result = reply.results.get(f"asked.{number}")
-        for run in result.values.get("runs", ()) if result is not None else ():
-            said = Result("asked", "ok", run).data("stdout").decode("utf-8", "replace")
-            found[int(run["key"])] = re.search(question.answer, said) is not None
-    return found
+        if result is None or isinstance(question, Files):
+            continue
+        for run in result.values.get("runs", ()):
+            said = Result("asked", "ok", run).data("stdout")
+            if question.answer is None:
+                yield int(run["key"]), None, said
+            else:
+                yield int(run["key"]), re.search(question.answer, said.decode("utf-8", "replace")) is not None, None
+
+
+def _files(result: Result | None) -> tuple[FileSeen, ...]:
+    listed = result.values.get("files", ()) if result is not None and result.ok else ()
+    return tuple(FileSeen(str(item["name"]), int(item["size"]), int(item["modified_ms"]), item.get("sha256")) for item in listed)
 
 
 def _emulator(
     row: _Row,
     configs: Mapping[int, ConfigFile],
     records: Mapping[str, tuple[Owned, str]],
-    answers: Mapping[int, bool],
+    answers: Iterable[tuple[int, bool | None, bytes | None]],
     host: HostFacts,
 ) -> Emulator:
     found = configs.get(row.index)
     title = _title(row.title, found, host)
     record = records.get(title)
     # With adb off nobody can ask: silence then tells nothing.
-    asked = answers.get(row.index) if has_adb(found) else None
+    mine = [answer for answer in answers if answer[0] == row.index] if has_adb(found) else []
+    ready = next((good for _index, good, _said in mine if good is not None), None)
+    said = next((said for _index, _good, said in mine if said is not None), None)
     return Emulator(
-        row.index, title, row.title, _run(row), found, record[0] if record else None, row.pid, row.vm_pid, row.state, asked
+        row.index, title, row.title, _run(row), found, record[0] if record else None, row.pid, row.vm_pid, row.state, ready, said
     )  # fmt: skip
 
 

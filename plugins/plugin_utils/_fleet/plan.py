@@ -11,7 +11,8 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from . import identity, observed, ownership
+from . import apps, identity, observed, ownership
+from .apps import App, Todo, Trouble
 from .desired import Desired, State
 from .desired import Emulator as Wanted
 from .errors import Refused
@@ -23,7 +24,7 @@ from .settings import AUTO, IDENTITY_KEYS, SETTINGS, Value
 
 class Verb(enum.Enum):
     """What one step does. RECORD: only ldfleet's own record changes (protect, resume). HEAL: a garbled config is replaced by the kept good one.
-    KILL: an emulator's processes are ended the hard way (only as a remedy)."""
+    KILL: an emulator's processes are ended the hard way (only as a remedy). From INSTALL on: apps of an emulator that runs (see APP_VERBS)."""
 
     ADOPT = "adopt"
     RECORD = "record"
@@ -36,6 +37,14 @@ class Verb(enum.Enum):
     CONFIGURE = "configure"
     START = "start"
     REMOVE = "remove"
+    INSTALL = "install"
+    UNINSTALL = "uninstall"
+    RUN_APP = "run_app"
+    STOP_APP = "stop_app"
+
+
+#: Steps whose one change names an app. Where its ``before`` is unknown, the emulator is yet to be started: whether the step is needed shows then.
+APP_VERBS = frozenset({Verb.INSTALL, Verb.UNINSTALL, Verb.RUN_APP, Verb.STOP_APP})
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,14 @@ Key = tuple[Verb, str, tuple[str, ...], int]
 
 @dataclass(frozen=True)
 class Hold:
-    """An emulator that the plan leaves alone, and why. ``fails``: the task fails for it when everything else is done."""
+    """An emulator that the plan leaves alone, and why. ``fails``: the task fails for it when everything else is done. ``condition``: what of
+    the emulator cannot be said to hold because of it."""
 
     name: str
     reason: str
     message: str
     fails: bool = True
+    condition: str = "Synced"
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ def make(desired: Desired, seen: Observation) -> Plan:
     renewed = identity.giving_way(desired, seen)
     for pair in wanted:
         _existing_steps(pair, renewed.get(pair.wanted.name, ()), desired, seen, steps, waits, holds)
-    missing = [pair.wanted for pair in wanted if pair.seen is None]
+    missing = [pair.wanted for pair in wanted if pair.seen is None and not pair.wanted.guest_only]
     masked = _masked(desired, seen)
     if masked:
         healed = {emulator.name: step for emulator in missing if (step := _unmasking(emulator, masked, seen)) is not None}
@@ -121,6 +132,8 @@ def make(desired: Desired, seen: Observation) -> Plan:
         holds += [_needs_desktop(emulator.name, "started", seen) for emulator in starts]
         starts = []
     steps += [Step(Verb.START, emulator.name, "is new") for emulator in starts]
+    for emulator in missing:
+        _new_apps(emulator, emulator in starts, seen, steps, holds)
     for seen_emulator, reason in removals:
         if seen_emulator.run is not Run.STOPPED:
             if _no_desktop(desired, seen):
@@ -144,13 +157,15 @@ def _existing(wanted: Wanted, seen: Observation) -> Seen | None:
 
 def _ordered(steps: list[Step], creations: list[Step], doomed: set[str]) -> Iterable[Step]:
     """Records first, then what only stops, then creations (clones last: their source may be new), then each emulator's own
-    stop-rename-configure-start in one piece, so that no more than one is down at a time, and removals at the end."""
+    stop-rename-configure-start in one piece, so that no more than one is down at a time, then apps, and removals at the end."""
     reworked = {step.name for step in steps if step.verb in (Verb.RENAME, Verb.CONFIGURE, Verb.START)}
 
     def rank(step: Step) -> int:
         if step.verb in (Verb.ADOPT, Verb.RECORD, Verb.HEAL):
             return 0
         if step.name in doomed:
+            return 6
+        if step.verb in APP_VERBS:
             return 5
         if step.verb is Verb.STOP and step.name not in reworked:
             return 1
@@ -185,9 +200,12 @@ def _existing_steps(
     if seen is None:
         return
     name = wanted.name
+    if wanted.guest_only:
+        _app_steps(pair, False, desired, host, steps, waits, holds)
+        return
     resuming = wanted.state is State.PRESENT and seen.owned is not None and seen.owned.resume
     _record_steps(wanted, seen, steps)
-    if seen.config is not None and seen.config.problem and (wanted.settings or wanted.state is State.RUNNING):
+    if seen.config is not None and seen.config.problem and (wanted.settings or wanted.apps or wanted.state is State.RUNNING):
         if seen.run is Run.STOPPED and seen.owned is not None and ownership.key(host.install, seen.title) in host.kept:
             steps.append(_heal(name, seen))
             return
@@ -228,6 +246,88 @@ def _existing_steps(
         steps.append(Step(Verb.START, name, _start_reason(resuming, up)))
     elif (wanted.state is State.RUNNING or resuming) and (seen.run is Run.CHANGING or (seen.run is Run.RUNNING and seen.ready is False)):
         waits.append(name)
+    _app_steps(pair, starts, desired, host, steps, waits, holds)
+
+
+def _app_steps(
+    pair: _Pair, starts: bool, desired: Desired, host: Observation, steps: list[Step], waits: list[str], holds: list[Hold]
+) -> None:
+    """What is to be done with the apps of an emulator that is there, now if it runs, or once it has been started (``starts``)."""
+    wanted, seen = pair.wanted, pair.seen
+    if not wanted.apps or seen is None:
+        return
+    if not starts and (seen.run is not Run.RUNNING or wanted.state is State.STOPPED):
+        holds.append(_not_running(wanted, desired, host))
+        return
+    if not _listens(wanted, seen):
+        holds.append(_adb_off(wanted))
+        return
+    found = apps.understood(seen.said) if seen.said is not None else None
+    if found is None and not starts:
+        waits += [wanted.name] if wanted.name not in waits else []
+        return
+    mine: list[Step] = []
+    for app in wanted.apps:
+        at_source = apps.at_source(app, host)
+        said = apps.after_start(app, found, at_source) if starts or found is None else apps.todo(app, found, at_source)
+        if isinstance(said, Trouble):
+            holds.append(Hold(wanted.name, said.reason, said.message, condition="Apps"))
+        else:
+            mine += [_app_step(wanted, app, todo) for todo in said]
+    if mine and _no_desktop(desired, host):
+        holds.append(_needs_desktop(wanted.name, "given its apps", host))
+        return
+    steps += mine
+
+
+def _new_apps(wanted: Wanted, starts: bool, host: Observation, steps: list[Step], holds: list[Hold]) -> None:
+    """The same for an emulator that is yet to be made."""
+    if not wanted.apps:
+        return
+    source = host.titled(wanted.clone_from) if wanted.clone_from is not None else None
+    if not starts:
+        holds.append(_unchecked(wanted))
+    elif not _listens(wanted, source) and (source is not None or wanted.clone_from is None):
+        holds.append(_adb_off(wanted))
+    else:
+        for app in wanted.apps:
+            said = apps.after_start(app, None, apps.at_source(app, host))
+            steps += [_app_step(wanted, app, todo) for todo in said] if not isinstance(said, Trouble) else []
+
+
+def _app_step(wanted: Wanted, app: App, todo: Todo) -> Step:
+    reason = "is to be looked at once it runs" if todo.before is None else "differs"
+    return Step(Verb(todo.verb), wanted.name, reason, (Change(app.package, todo.before, todo.after),))
+
+
+def _listens(wanted: Wanted, seen: Seen | None) -> bool:
+    """Whether the guest can be asked, once the settings are as wanted."""
+    declared = wanted.settings.get("adb")
+    return declared in ("local", "remote") if declared is not None else seen is not None and observed.has_adb(seen.config)
+
+
+def _adb_off(wanted: Wanted) -> Hold:
+    return Hold(
+        wanted.name,
+        "AdbOff",
+        f"apps of {shown(wanted.name)} can be seen only through adb, which is off; declare it with adb: local",
+        condition="Apps",
+    )
+
+
+def _unchecked(wanted: Wanted) -> Hold:
+    return Hold(wanted.name, "AppsUnchecked", f"apps of {shown(wanted.name)} are looked at when it runs", fails=False, condition="Apps")
+
+
+def _not_running(wanted: Wanted, desired: Desired, host: Observation) -> Hold:
+    """No fault of a declared emulator, whose apps are looked at when it runs; one for a task about nothing but an app."""
+    if not wanted.guest_only:
+        return _unchecked(wanted)
+    if _no_desktop(desired, host):
+        return _needs_desktop(wanted.name, "asked about its apps, which takes one that runs", host)
+    return Hold(
+        wanted.name, "NotRunning", f"{shown(wanted.name)} does not run, and apps can be seen and changed only while it does; start it first"
+    )
 
 
 def _stop_reason(changes: tuple[Change, ...], renames: bool, state: State) -> str:
@@ -399,6 +499,10 @@ def _duplicates(desired: Desired, seen: Observation, removals: list[tuple[Seen, 
 
 def _pair_refusals(pair: _Pair, desired: Desired, seen: Observation) -> Iterable[Refused]:
     wanted, about = pair.wanted, _about(pair.wanted, seen)
+    if wanted.guest_only:
+        if pair.seen is None:
+            yield Refused(about, "the host has no such emulator", "Create it first (emulator with state: running), or mend the name")
+        return
     if pair.seen is None or pair.seen.title != wanted.name:
         problem = _page_problem(wanted.name, seen)
         if problem:

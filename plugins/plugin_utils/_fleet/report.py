@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from . import identity
+from . import apps, identity
 from .conformance import Finding, summary
 from .converge import Outcome, Round
 from .errors import FleetError
 from .lower import Lease
 from .observed import Emulator, Observation, Run
 from .options import shown
-from .plan import Change, Plan, Step, Verb
+from .plan import APP_VERBS, Change, Plan, Step, Verb
 
 Json = dict[str, Any]
 
@@ -94,6 +94,9 @@ def _emulator(emulator: Emulator, conditions: Mapping[str, list[Json]]) -> Json:
         "adb_serial": f"emulator-{_ADB_PORT + 2 * emulator.index}",
         "adb_port": _ADB_PORT + 1 + 2 * emulator.index,
     }
+    installed = apps.understood(emulator.said) if emulator.said is not None else None
+    if installed is not None:
+        found["apps"] = [dict(vars(app)) for app in installed.values()]
     if emulator.config is None:
         found["settings_problem"] = "LDPlayer has written no config yet"
     elif emulator.config.problem:
@@ -126,13 +129,14 @@ def _desktop(seen: Observation) -> Json:
 
 
 def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (), declared: Collection[str] = ()) -> dict[str, list[Json]]:
-    """``Synced`` and ``Running`` for each emulator that exists, by title. ``since`` is the time of this look: none is remembered.
+    """``Synced``, ``Running``, ``Ready`` and, where apps are declared, ``Apps`` for each emulator that exists, by title.
 
+    ``since`` is the time of this look: none is remembered.
     ``declared``: titles that were compared with what is wanted; of another one nobody can say that it is in sync.
     """
     failed = {failure.about: failure for failure in failures}
     open_steps = {step.name: step for step in reversed(plan.steps)}
-    held = {hold.name: hold for hold in plan.holds}
+    held = {hold.name: hold for hold in plan.holds if hold.condition == "Synced"}
     since = _time(seen)
     twins = identity.shared(seen)
     found: dict[str, list[Json]] = {}
@@ -155,7 +159,24 @@ def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (
         found[name] = [_condition("Synced", *synced, since), _condition("Running", *_RUNNING[emulator.run], since), _ready(emulator, since)]
         if emulator.index in twins:
             found[name].append(_condition("UniqueIdentity", "False", "SharedIdentity", _twins(twins[emulator.index]), since))
+        told = _apps_told(plan, emulator, failed.get(name))
+        found[name] += [_condition("Apps", *told, since)] if told is not None else []
     return found
+
+
+def _apps_told(plan: Plan, emulator: Emulator, failure: FleetError | None) -> tuple[str, str, str] | None:
+    """What the condition ``Apps`` says; None where no app is declared."""
+    hold = next((hold for hold in plan.holds if hold.name == emulator.title and hold.condition == "Apps"), None)
+    step = next((step for step in plan.steps if step.name == emulator.title and step.verb in APP_VERBS), None)
+    if hold is not None:
+        return "Unknown", hold.reason, hold.message
+    if step is not None:
+        return "False", "Drifted", sentence(step)
+    if emulator.said is None:
+        return None
+    if failure is not None:
+        return "False", "NotConverged", failure.problem
+    return "True", "InSync", "as declared"
 
 
 def _twins(shared: Mapping[str, tuple[str, ...]]) -> str:

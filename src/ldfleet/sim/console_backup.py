@@ -10,9 +10,11 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .android import Package
 from .quirks import used
 from .world import Instance, World
 
@@ -46,9 +48,9 @@ def restore(world: World, instance: Instance, options: Mapping[str, str]) -> flo
 
 def backup_app(world: World, instance: Instance, options: Mapping[str, str]) -> float | None:
     """Write one app into a file; the emulator must run."""
-    path, package = _path(world, options), options.get("packagename", "")
-    if path is not None and path.parent.is_dir() and package in instance.apps and world.booted(instance):
-        _write(path, {"package": package}, 0, ends=True)
+    path, package = _path(world, options), instance.guest.packages.get(options.get("packagename", ""))
+    if path is not None and path.parent.is_dir() and package is not None and world.booted(instance):
+        _write(path, {"package": asdict(package)}, 0, ends=True)
     return _APP_SECONDS
 
 
@@ -57,7 +59,8 @@ def restore_app(world: World, instance: Instance, options: Mapping[str, str]) ->
     path = _path(world, options)
     found = _read(path) if path is not None and path.is_file() else None
     if found is not None and "package" in found and world.booted(instance):
-        instance.apps.add(str(found["package"]))
+        package = Package(**{**found["package"], "pid": 0})
+        instance.guest.packages[package.name] = package
         world.save()
     return _APP_SECONDS
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import console_backup, console_control
+from . import console_apps, console_backup, console_control, console_files
 from .console_globals import globalsetting
 from .quirks import used
 from .windows import Answer, Caller
@@ -66,6 +66,16 @@ class Call:
     world: World
     options: Options
     caller: Caller
+
+    def chosen(self) -> Instance | None:
+        """The emulator that it names."""
+        return _chosen(self.world, self.options)
+
+    def console(self, command: str) -> Said:
+        """What another command does with the same words."""
+        said = _COMMANDS[command](self)
+        assert not isinstance(said, Answer), command
+        return said
 
 
 def _options(words: Sequence[str]) -> Options:
@@ -289,10 +299,6 @@ def _launch(call: Call) -> Said:
     return 0, ""
 
 
-def _launchex(call: Call) -> Said:
-    return _launch(call)
-
-
 def _quit(call: Call) -> Said:
     instance = _chosen(call.world, call.options)
     if instance is None:
@@ -306,34 +312,6 @@ def _quitall(call: Call) -> Said:
     for instance in call.world.visible():
         call.world.quit(instance, call.caller)
     return 0, ""
-
-
-def _getprop(call: Call) -> Said:
-    """On a stopped one an error text with exit 0 (androtools); the wording is not known."""
-    instance = _chosen(call.world, call.options)
-    if instance is None or not call.world.answers(instance):
-        return 0, "error: device not found\r\n"
-    values = call.world.config(instance.index) or {}
-    known = {"sys.boot_completed": "1", **{f"phone.{k.lower()}": values.get(f"propertySettings.{v}", "") for k, v in _PROPERTIES.items()}}
-    if "key" in call.options:
-        return 0, f"{known.get(call.options['key'], '')}\r\n"
-    return 0, "".join(f"[{key}]: [{value}]\r\n" for key, value in known.items())
-
-
-_PROPERTIES = {"imei": "phoneIMEI", "imsi": "phoneIMSI", "simserial": "phoneSimSerial", "androidid": "phoneAndroidId", "mac": "macAddress"}
-
-
-def _adb(call: Call) -> Said:
-    instance = _chosen(call.world, call.options)
-    if instance is None:
-        return 0, _NO_PLAYER
-    serial = f"emulator-{5554 + 2 * instance.index}"
-    if not call.world.answers(instance):
-        return 0, f"adb.exe: device '{serial}' not found\r\n"
-    command = call.options.get("command", "")
-    if command == "get-serialno":
-        return 0, f"{serial}\r\n"
-    return 0, "1\r\n" if command == "shell getprop sys.boot_completed" else ""
 
 
 def _silent(_call: Call) -> Said:
@@ -353,16 +331,6 @@ def _takes_time(act: Callable[[World, Instance, Options], float | None]) -> Call
     return handler
 
 
-def _on_one(act: Callable[[World, Instance, Options, Caller], Said]) -> Callable[[Call], Said]:
-    """A command about one emulator."""
-
-    def handler(call: Call) -> Said:
-        instance = _chosen(call.world, call.options)
-        return (MISSING, _NO_PLAYER) if instance is None else act(call.world, instance, call.options, call.caller)
-
-    return handler
-
-
 def _ignored(call: Call, quirk: str) -> Said | None:
     return (0, "") if used(call.world.quirks, quirk) else None
 
@@ -374,7 +342,6 @@ _COMMANDS: Mapping[str, Callable[[Call], Said | Answer]] = {
     "runninglist": _runninglist,
     "isrunning": _isrunning,
     "launch": _launch,
-    "launchex": _launchex,
     "quit": _quit,
     "quitall": _quitall,
     "add": _add,
@@ -383,16 +350,13 @@ _COMMANDS: Mapping[str, Callable[[Call], Said | Answer]] = {
     "rename": _rename,
     "modify": _modify,
     "globalsetting": lambda call: _ignored(call, "globalsetting_ignored_times") or globalsetting(call.world, call.options),
-    "getprop": _getprop,
-    "adb": _adb,
     "backup": _takes_time(console_backup.backup),
     "restore": _takes_time(console_backup.restore),
     "backupapp": _takes_time(console_backup.backup_app),
     "restoreapp": _takes_time(console_backup.restore_app),
-    "action": _on_one(console_control.action),
-    "locate": _on_one(console_control.locate),
-    "downcpu": _on_one(console_control.downcpu),
-    "reboot": _on_one(console_control.reboot),
+    **console_control.COMMANDS,
+    **console_files.COMMANDS,
+    **console_apps.COMMANDS,
     "sortwnd": _silent,
     "rock": _silent,
     "help": lambda call: (0, _usage(call.world)),

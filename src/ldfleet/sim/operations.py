@@ -304,7 +304,7 @@ def _pull(scene: Scene, operation: Json, part: Path, result: Json) -> None:
                 raise Failure("HttpStatus", f"the server answered {response.status_code}")
             result["resumed_from"] = have if response.status_code == 206 else 0
             with part.open("ab" if response.status_code == 206 else "wb") as target:
-                for piece in response.iter_content(262_144):
+                for piece in response.iter_content(16_384):
                     if scene.world.disk_free < target.tell() + len(piece):
                         raise Failure("DiskFull", "There is not enough space on the disk.")
                     target.write(piece)

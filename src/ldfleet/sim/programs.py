@@ -1,7 +1,11 @@
-"""Windows' own programs that ldfleet starts on a simulated host: tasklist, taskkill, schtasks, icacls. Words in, bytes out; what they do is the machine's."""
+"""Windows' own programs that ldfleet starts on a simulated host: tasklist, taskkill, schtasks, icacls, certutil.
+
+Words in, bytes out; what they do is the machine's.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from xml.etree import ElementTree
@@ -130,7 +134,21 @@ def icacls(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -
     return _said(machine, 0, f"processed file: {path}\r\nSuccessfully processed 1 files; Failed processing 0 files\r\n")
 
 
+def certutil(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> Answer:
+    """``-hashfile FILE SHA256``: three lines, the hash in the second (Windows 10 and later; older ones put blanks between its bytes)."""
+    if len(words) != 3 or words[0].lower() != "-hashfile" or words[2].lower() != "sha256":
+        return _said(machine, 1, "CertUtil: Unknown arg\r\n")
+    try:
+        digest = hashlib.sha256(machine.drive.local(words[1]).read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        text = "CertUtil: -hashfile command FAILED: 0x80070002 (WIN32: 2 ERROR_FILE_NOT_FOUND)\r\n"
+        return _said(machine, -2147024894, text + "CertUtil: The system cannot find the file specified.\r\n")
+    said = f"SHA256 hash of {words[1]}:\r\n{digest}\r\nCertUtil: -hashfile command completed successfully.\r\n"
+    return _said(machine, 0, said, _TASKLIST)
+
+
 _PROGRAMS: Mapping[str, Callable[..., Answer]] = {
+    "certutil.exe": certutil,
     "tasklist.exe": tasklist,
     "taskkill.exe": taskkill,
     "schtasks.exe": schtasks,

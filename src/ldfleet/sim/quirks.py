@@ -48,10 +48,16 @@ class Quirks:
     backup_hangs_times: int = 0
     #: globalsetting exits 0 and changes nothing.
     globalsetting_ignored_times: int = 0
+    #: push and pull exit 0 and leave half of the file.
+    transfer_cut_times: int = 0
     #: action prints its usage and does nothing.
     action_complains_times: int = 0
     #: remove exits 0 and removes nothing.
     remove_ignored_times: int = 0
+    #: installapp says nothing and installs nothing (not measured; the product must look).
+    install_ignored_times: int = 0
+    #: ldconsole hands adb's words to cmd.exe (whether it does is not known: nobody has tried characters that cmd.exe takes for its own).
+    adb_through_cmd: bool = False
     #: What list2 calls an emulator whose config is garbled: not known, so both can be played (default: LDPlayer's default title).
     garbled_keeps_title: bool = False
     #: Every ldconsole command takes so many more seconds.

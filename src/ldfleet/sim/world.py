@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import layout
+from .android import Android
 from .clock import Clock
 from .drive import Drive
 from .layout import Spec
@@ -34,7 +35,7 @@ class Instance:
     """One emulator. ``launched``, ``quitting``, ``ended``: when; ``held``: its config in memory while it runs, which is written back at exit.
 
     ``user``, ``session``, ``job``: whose its processes are. ``killed``: they were ended the hard way, which the next boot repairs.
-    ``ailment``: how this start misbehaves, one of quirks.AILMENTS or nothing. ``online``, ``cpu_rate``: what a person did to it while it runs.
+    ``ailment``: how this start misbehaves, one of quirks.AILMENTS or nothing. ``cpu_rate``: what a person gave it of the processor's time.
     """
 
     index: int
@@ -49,9 +50,8 @@ class Instance:
     vm_pid: int = -1
     held: dict[str, Any] | None = None
     ailment: str = ""
-    online: bool = True
     cpu_rate: int = 100
-    apps: set[str] = field(default_factory=set)
+    guest: Android = field(default_factory=Android)
     appears: float = 0.0
     last_title: str = ""
 
@@ -112,7 +112,7 @@ class World(Windows):
         document = {
             "clock": self.clock.now(),
             "next_pid": self.next_pid,
-            "instances": [{**vars(instance), "apps": sorted(instance.apps)} for instance in self.instances.values()],
+            "instances": [{**vars(instance), "guest": instance.guest.document()} for instance in self.instances.values()],
         }
         temporary = self.folder / "world.json.tmp"
         temporary.write_text(json.dumps(document), encoding="utf-8")
@@ -123,7 +123,7 @@ class World(Windows):
         self.clock.resume(document["clock"])
         self.next_pid = document["next_pid"]
         for item in document["instances"]:
-            self.instances[item["index"]] = Instance(**{**item, "apps": set(item["apps"])})
+            self.instances[item["index"]] = Instance(**{**item, "guest": Android.read(item["guest"])})
 
     # ---- emulators ------------------------------------------------------------------------------------------------------------------
     def title(self, instance: Instance) -> str:
@@ -200,19 +200,19 @@ class World(Windows):
             values.update(layout.identity(self.random))
         values["statusSettings.playerName"] = title if title is not None else f"{self.title(source)}-{index}"
         self._make(index, None, values)
-        self.instances[index].apps = set(source.apps)
+        self.instances[index].guest = source.guest.cloned()
         self.instances[index].appears = self.clock.now() + seconds
         self.save()
         return index
 
     def export(self, instance: Instance) -> dict[str, Any]:
         """What a backup holds of an emulator."""
-        return {"config": self.config(instance.index), "apps": sorted(instance.apps), "killed": instance.killed}
+        return {"config": self.config(instance.index), "guest": instance.guest.document(), "killed": instance.killed}
 
     def replace(self, instance: Instance, document: Mapping[str, Any]) -> None:
         """What a restore does: config (with title, identity and display) and disks become those of the backup."""
         self.write_config(instance.index, document["config"] or layout.new_config(self.spec, self.random))
-        instance.apps, instance.killed = set(document["apps"]), bool(document["killed"])
+        instance.guest, instance.killed = Android.read(document["guest"]), bool(document["killed"])
         layout.make_disks(self.drive, self.spec, instance.index)
         self.save()
 
@@ -324,7 +324,8 @@ class World(Windows):
         instance.launched = instance.quitting = instance.held = None
         instance.pid = instance.vm_pid = -1
         instance.ailment = ""
-        instance.online, instance.cpu_rate = True, 100
+        instance.cpu_rate = 100
+        instance.guest.power_off()
 
     # ---- processes ------------------------------------------------------------------------------------------------------------------
     def processes(self) -> list[Running]:
