@@ -41,6 +41,8 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
         world.launch(world.find("game-000"))
         world.settle()
         assert rig.ansible(made.inventory(), tmp_path_factory.mktemp("own"), "emulator", {"name": "golden"}).code == 0
+        (files := world.drive.local("C:\\files")).mkdir()
+        (files / "level.dat").write_bytes(b"level")
         backup = {"name": "golden", "folder": "C:\\backups"}
         assert rig.ansible(made.inventory(), tmp_path_factory.mktemp("backup"), "emulator_backup", backup).code == 0
         yield made
@@ -183,6 +185,8 @@ _RESULTS: list[tuple[str, dict[str, Any]]] = [
     ("emulator_backup", {"name": "golden", "folder": "C:\\backups"}),
     ("emulator_backup", {"name": "nobody", "folder": "C:\\backups"}),
     ("emulator_control", {"name": "game-000", "action": "key", "key": "home"}),
+    ("emulator_file", {"name": "game-000", "action": "screenshot", "host_path": "C:\\files\\a.png"}),
+    ("emulator_file", {"name": "golden", "action": "screenshot", "host_path": "C:\\files\\a.png"}),
     ("emulator_control", {"name": "golden", "action": "shake"}),
 ]
 
