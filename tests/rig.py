@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -22,12 +23,15 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session imp
 from ldfleet.sim import engine_port
 from ldfleet.sim.assembly import assemble
 from ldfleet.sim.clock import Clock
-from ldfleet.sim.farm import Farm, Plan
+from ldfleet.sim.farm import USER, Farm, Plan
+from ldfleet.sim.host import SimHost
 from ldfleet.sim.layout import Spec
+from ldfleet.sim.process import CommandLine
 from ldfleet.sim.windows import Caller
 from ldfleet.sim.world import World
 
 ROOT = Path(__file__).parent.parent
+AGENT = ROOT / "plugins" / "module_utils" / "_agent.ps1"
 BIN = Path(sys.executable).parent
 SLICE_MS = 30_000
 
@@ -110,6 +114,8 @@ class Direct:
     runs: int = 0
     desktop: str = "auto"
     user: str = "Administrator"
+    agent: ClassVar[str] = "# agent"
+    install: ClassVar[str | None] = None
 
     def run(self, script: str, payload: bytes) -> str:
         self.runs += 1
@@ -127,6 +133,34 @@ class Direct:
         """Nothing to forget."""
 
 
+@dataclass
+class Through:
+    """A session's transport through a host's own shell: the real bootstrap and the real agent, on whatever engine the host has."""
+
+    host: SimHost
+    desktop: str = "auto"
+    agent: str = field(default_factory=lambda: AGENT.read_text(encoding="ascii"))
+    runs: int = 0
+
+    @property
+    def install(self) -> str | None:
+        """Hosts on Wine share one registry, so there the folder is named."""
+        engine = self.host.engine
+        return self.host.world.spec.install_dir if engine is not None and engine.seat is not None else None
+
+    def run(self, script: str, payload: bytes) -> str:
+        self.runs += 1
+        encoded = base64.b64encode(script.encode("utf-16-le")).decode()
+        process = self.host.spawn(CommandLine(f"PowerShell -NoProfile -NonInteractive -EncodedCommand {encoded}", USER))
+        process.feed(payload, True)
+        output = process.read(120)
+        assert output.exit_code == 0, output
+        return output.stdout.decode("ascii")
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
 class ControllerDied(Exception):
     """The controller is gone at this point: nothing catches this."""
 
@@ -136,9 +170,11 @@ def world(folder: Path, spec: Spec | None = None, seed: int = 1) -> World:
     return assemble(folder, "WS-01", spec or Spec(), Clock(skip=True), seed=seed)
 
 
-def session(direct: Direct) -> Session:
+def session(direct: Direct | Through) -> Session:
     """A session over it, without pauses."""
-    return Session(direct, "# agent", "ws-01", desktop=direct.desktop, sleep=lambda _seconds: None, clock=lambda: 0.0, jitter=lambda: 0.0)
+    return Session(
+        direct, direct.agent, "ws-01", desktop=direct.desktop, sleep=lambda _seconds: None, clock=lambda: 0.0, jitter=lambda: 0.0
+    )
 
 
 def wanted(entries: Sequence[dict[str, Any]], **more: Any) -> desired.Desired:
@@ -146,24 +182,24 @@ def wanted(entries: Sequence[dict[str, Any]], **more: Any) -> desired.Desired:
     return desired.build(entries, **more)
 
 
-def check(direct: Direct, goal: desired.Desired) -> Outcome:
+def check(direct: Direct | Through, goal: desired.Desired) -> Outcome:
     """What check mode does."""
-    return converge.check(goal, _observe(session(direct), goal))
+    return converge.check(goal, _observe(session(direct), goal, direct.install))
 
 
-def apply(direct: Direct, goal: desired.Desired, slice_ms: int = SLICE_MS) -> Outcome:
+def apply(direct: Direct | Through, goal: desired.Desired, slice_ms: int = SLICE_MS) -> Outcome:
     """What a real run does (see _action.py; only Ansible is left out)."""
     link = session(direct)
     lease = lower.Lease(link.new_id(), "somebody")
     asked = lower.questions(goal)
-    work = converge.converge(goal, _observe(link, goal), None, lease, slice_ms)
+    work = converge.converge(goal, _observe(link, goal, direct.install), direct.install, lease, slice_ms)
     try:
         batch = next(work)
         while True:
             try:
                 reply = link.act(batch.operations, slice_ms, report.note(batch, lease))
             except ReplyLost:
-                reply = link.ask(observed.look(None, asked), slice_ms)
+                reply = link.ask(observed.look(direct.install, asked), slice_ms)
             batch = work.send(reply)
     except StopIteration as end:
         outcome: Outcome = end.value
@@ -190,13 +226,13 @@ def talk(direct: Direct, conversation: Talk, check: bool = False) -> dict[str, A
         return result
 
 
-def _observe(link: Session, goal: desired.Desired) -> observed.Observation:
-    return look(link, lower.questions(goal))
+def _observe(link: Session, goal: desired.Desired, install: str | None) -> observed.Observation:
+    return look(link, lower.questions(goal), install)
 
 
-def look(link: Session, asked: Sequence[observed.Asked]) -> observed.Observation:
+def look(link: Session, asked: Sequence[observed.Asked], install: str | None = None) -> observed.Observation:
     """What an action's observation is."""
-    looking = converge.observing(None, asked)
+    looking = converge.observing(install, asked)
     try:
         operations = next(looking)
         while True:
@@ -213,6 +249,7 @@ __all__ = [
     "Direct",
     "Outcome",
     "Play",
+    "Through",
     "ansible",
     "apply",
     "check",

@@ -19,10 +19,10 @@ function Get-Field($object, [string]$name, $default) {
     return , $property.Value
 }
 
-# A field that is a list, one by one: the comma in Get-Field would make a list of a list of it.
+# A list as its elements, also when it holds one or none.
 function Get-List($object, [string]$name) {
-    $value = Get-Field $object $name @()
-    return $value
+    $found = Get-Field $object $name $null
+    foreach ($item in $found) { $item }
 }
 
 # A failure that an operation reports; everything else that escapes one is a bug (AgentFault).
@@ -71,37 +71,61 @@ $operations = @{
     pause  = @{ must = @('ms'); may = @() }
     lease  = @{ must = @('action', 'token', 'holder', 'ms'); may = @() }
 }
-$batchKeys = @('protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'desktop', 'note', 'ops')
+
+# What each key holds.
+$kinds = @{
+    protocol = 'number'; id = 'text'; slice_ms = 'number'; lock_ms = 'number'; once = 'switch'; ops = 'list'; op = 'text'; needs = 'texts'
+    always = 'switch'; candidates = 'candidates'; file = 'text'; program = 'text'; arguments = 'text'; timeout_ms = 'number'
+    output_cap = 'number'; exits = 'codes'; match = 'texts'; pattern = 'text'; interval_ms = 'number'; deadline_ms = 'number'
+    desktop = 'text'; note = 'any'; from = 'text'; url = 'text'; sha256 = 'text'; over = 'text'; ms = 'number'; action = 'text'; token = 'text'
+    holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'number'; path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'
+}
+
+function Test-Kind($value, [string]$kind) {
+    $whole = $value -is [int] -or $value -is [long]
+    switch ($kind) {
+        'any' { return $true }
+        'text' { return $value -is [string] }
+        'switch' { return $value -is [bool] }
+        'code' { return $whole }
+        'number' { return $whole -and $value -ge 0 -and $value -le [int]::MaxValue }
+        'candidate' {
+            if ((Get-Field $value 'path' $null) -is [string]) { return $true }
+            return (Get-Field $value 'registry' $null) -is [string] -and (Get-Field $value 'value' $null) -is [string]
+        }
+        'list' { return $value -is [array] }
+    }
+    if ($value -isnot [array]) { return $false }
+    foreach ($item in $value) {
+        if (-not (Test-Kind $item $kind.TrimEnd('s'))) { return $false }
+    }
+    return $true
+}
+
+function Assert-Keys($object, [string]$about, $must, $may) {
+    foreach ($key in $must) {
+        if ($null -eq $object.PSObject.Properties[$key]) { Stop-Operation 'BadRequest' "$about has no $key" }
+    }
+    foreach ($property in $object.PSObject.Properties) {
+        if (($must + $may) -cnotcontains $property.Name) { Stop-Operation 'BadRequest' "$about has the unknown key $($property.Name)" }
+        if (-not (Test-Kind $property.Value $kinds[$property.Name])) { Stop-Operation 'BadRequest' "$about has a $($property.Name) of another kind" }
+    }
+}
 
 function Assert-Batch($batch) {
-    foreach ($key in $batchKeys) {
-        if ($null -eq $batch.PSObject.Properties[$key]) { Stop-Operation 'BadRequest' "the batch has no $key" }
-    }
-    foreach ($property in $batch.PSObject.Properties) {
-        if ($batchKeys -cnotcontains $property.Name) {
-            Stop-Operation 'BadRequest' "the batch has the unknown key $($property.Name)"
-        }
-    }
-    $known = @{}
-    foreach ($operation in @($batch.ops)) {
+    Assert-Keys $batch 'the batch' @('protocol', 'id', 'slice_ms', 'lock_ms', 'once', 'desktop', 'note', 'ops') @()
+    $known = @()
+    foreach ($operation in $batch.ops) {
         $id = [string](Get-Field $operation 'id' '')
         if ($id -cnotmatch '\A[a-z0-9_.-]{1,64}\z') { Stop-Operation 'BadRequest' "'$id' is no operation id" }
-        if ($known.ContainsKey($id)) { Stop-Operation 'BadRequest' "the id $id stands there twice" }
+        if ($known -ccontains $id) { Stop-Operation 'BadRequest' "the id $id stands there twice" }
         $name = [string](Get-Field $operation 'op' '')
-        if (-not $operations.ContainsKey($name)) { Stop-Operation 'UnknownOperation' "'$name' is no operation" }
-        $keys = $operations[$name]
-        foreach ($key in $keys.must) {
-            if ($null -eq $operation.PSObject.Properties[$key]) { Stop-Operation 'BadRequest' "$id has no $key" }
+        if (@($operations.Keys) -cnotcontains $name) { Stop-Operation 'UnknownOperation' "'$name' is no operation" }
+        Assert-Keys $operation $id (@('id', 'op') + $operations[$name].must) (@('needs', 'always') + $operations[$name].may)
+        foreach ($need in Get-List $operation 'needs') {
+            if ($known -cnotcontains $need) { Stop-Operation 'BadRequest' "$id needs $need, which is no earlier operation" }
         }
-        foreach ($property in $operation.PSObject.Properties) {
-            if ((@('id', 'op', 'needs', 'always') + $keys.must + $keys.may) -cnotcontains $property.Name) {
-                Stop-Operation 'BadRequest' "$id has the unknown key $($property.Name)"
-            }
-        }
-        foreach ($need in @(Get-List $operation 'needs')) {
-            if (-not $known.ContainsKey([string]$need)) { Stop-Operation 'BadRequest' "$id needs $need, which is no earlier operation" }
-        }
-        $known[$id] = $true
+        $known += $id
     }
 }
 
@@ -119,6 +143,15 @@ function Expand-Variable([string]$text) {
     $name = Get-VariableName $text
     if ($name -eq '') { return $text }
     return $variables[$name] + $text.Substring($name.Length + 2)
+}
+
+# A path that depends on no current folder or drive.
+function Test-FullPath([string]$path) { return $path -match '\A(?:[A-Za-z]:[\\/]|\\\\|/)' }
+
+function Get-FullPath([string]$text) {
+    $path = Expand-Variable $text
+    if (-not (Test-FullPath $path)) { Stop-Operation 'BadRequest' "$path is not a full path" }
+    return $path
 }
 
 # ---- find ---------------------------------------------------------------------------------------------------------------------------
@@ -166,11 +199,12 @@ function Get-CandidateFolder($candidate) {
 
 function Invoke-Find($operation, $result) {
     $position = -1
-    foreach ($candidate in @($operation.candidates)) {
+    foreach ($candidate in $operation.candidates) {
         $position += 1
         foreach ($folder in @(Get-CandidateFolder $candidate)) {
             $full = $folder.TrimEnd('\', '/')
-            if ($full.EndsWith(':') -or $full -eq '') { $full = $folder }
+            if ($full.EndsWith(':')) { $full += '\' }
+            if (-not (Test-FullPath $full)) { continue }
             try { $there = [IO.File]::Exists([IO.Path]::Combine($full, $operation.file)) } catch [ArgumentException] { continue }
             if (-not $there) { continue }
             $result.path = $full
@@ -232,9 +266,7 @@ function Wait-Any($runs) {
 
 # Starts a program and returns what there is to know of it while it runs.
 function Start-Program([string]$program, [string]$arguments, [long]$timeout, [long]$cap) {
-    if (-not $program.EndsWith('.exe', [StringComparison]::OrdinalIgnoreCase) -or -not [IO.Path]::IsPathRooted($program)) {
-        Stop-Operation 'BadRequest' "$program is not the full path of an .exe"
-    }
+    if (-not $program.EndsWith('.exe', [StringComparison]::OrdinalIgnoreCase)) { Stop-Operation 'BadRequest' "$program is no .exe" }
     if (-not [IO.File]::Exists($program)) { Stop-Operation 'NotFound' "there is no $program" }
     $start = New-Object Diagnostics.ProcessStartInfo($program, $arguments)
     $start.UseShellExecute = $false
@@ -276,13 +308,14 @@ function Complete-Program($run, $result) {
 
 # One run of a program from start to end.
 function Invoke-Program($operation, $result, [long]$timeout) {
-    $run = Start-Program (Expand-Variable $operation.program) ([string]$operation.arguments) $timeout ([long]$operation.output_cap)
+    $run = Start-Program (Get-FullPath $operation.program) ([string]$operation.arguments) $timeout ([long]$operation.output_cap)
     while (-not (Test-Done $run)) { Wait-Any @($run) }
     return Complete-Program $run $result
 }
 
 function Test-Pattern([string]$text, [string]$pattern) {
-    return [regex]::IsMatch($text, $pattern, [Text.RegularExpressions.RegexOptions]::None, [TimeSpan]::FromSeconds(5))
+    try { return [regex]::IsMatch($text, $pattern, [Text.RegularExpressions.RegexOptions]::None, [TimeSpan]::FromSeconds(5)) }
+    catch [ArgumentException] { Stop-Operation 'BadRequest' "$pattern is no pattern" }
 }
 
 function Invoke-Exec($operation, $result) {
@@ -291,7 +324,7 @@ function Invoke-Exec($operation, $result) {
     if ($result.timed_out) { Stop-Operation 'Timeout' "it was still running after $($operation.timeout_ms) ms and was ended" }
     $exits = Get-Field $operation 'exits' $null
     if ($null -ne $exits -and @($exits) -notcontains $result.exit) { Stop-Operation 'ExitCode' "it exited with $($result.exit)" }
-    foreach ($pattern in @(Get-List $operation 'match')) {
+    foreach ($pattern in Get-List $operation 'match') {
         if (-not (Test-Pattern $text $pattern)) { Stop-Operation 'NoMatch' "its output does not match $pattern" }
     }
 }
@@ -323,7 +356,7 @@ function Invoke-Each($operation, $result) {
         $found = @([regex]::Matches($outputs[[string]$operation.over], $operation.pattern, $options, [TimeSpan]::FromSeconds(5)) |
                 ForEach-Object { $_.Groups[1].Value } | Where-Object { $_ -cmatch '\A[0-9]{1,9}\z' })
     }
-    $program = Expand-Variable $operation.program
+    $program = Get-FullPath $operation.program
     $waiting = New-Object Collections.Queue(, [object[]]$found)
     $running = New-Object Collections.ArrayList
     $runs = New-Object Collections.ArrayList
@@ -365,7 +398,7 @@ function Invoke-Patiently([scriptblock]$work) {
 }
 
 function Read-Bytes([string]$path) {
-    $stream = New-Object IO.FileStream($path, [IO.FileMode]::Open, [IO.FileAccess]::Read, ([IO.FileShare]::ReadWrite -bor [IO.FileShare]::Delete))
+    $stream = [IO.File]::Open($path, 'Open', 'Read', 'ReadWrite, Delete')
     try {
         $held = New-Object IO.MemoryStream
         $stream.CopyTo($held)
@@ -375,7 +408,7 @@ function Read-Bytes([string]$path) {
 }
 
 function Invoke-Read($operation, $result) {
-    $folder = Expand-Variable $operation.folder
+    $folder = Get-FullPath $operation.folder
     $result.exists = [IO.Directory]::Exists($folder)
     $result.files = @()
     if (Get-Field $operation 'space' $false) { $result.free_bytes = Get-FreeSpace $folder }
@@ -457,11 +490,11 @@ function Set-File([string]$path, [byte[]]$bytes, [bool]$parents) {
     $temporary = $path + '.' + $batch.id.Substring(0, 8) + '.tmp'
     $old = $path + '.' + $batch.id.Substring(0, 8) + '.old'
     try {
-        $stream = New-Object IO.FileStream($temporary, [IO.FileMode]::Create, [IO.FileAccess]::Write, [IO.FileShare]::None)
+        $stream = [IO.File]::Open($temporary, 'Create', 'Write', 'None')
         try { $stream.Write($bytes, 0, $bytes.Length); $stream.Flush($true) } finally { $stream.Dispose() }
         if ([IO.File]::Exists($path)) {
             [void](Invoke-Patiently { [IO.File]::Replace($temporary, $path, $old, $true) })
-            [IO.File]::Delete($old)
+            [void](Invoke-Patiently { [IO.File]::Delete($old) })
         }
         else { [void](Invoke-Patiently { [IO.File]::Move($temporary, $path) }) }
     }
@@ -469,17 +502,18 @@ function Set-File([string]$path, [byte[]]$bytes, [bool]$parents) {
 }
 
 function Invoke-Write($operation, $result) {
-    $path = Expand-Variable $operation.path
-    $bytes = [Convert]::FromBase64String($operation.data)
+    $path = Get-FullPath $operation.path
+    try { $bytes = [Convert]::FromBase64String($operation.data) } catch [FormatException] { Stop-Operation 'BadRequest' 'the data is no base64' }
     $now = Assert-Expected $path $operation.expect
     $keep = [string](Get-Field $operation 'keep' '')
-    if ($keep -ne '' -and $now -cne 'absent') { Set-File (Expand-Variable $keep) (Read-Bytes $path) $true }
+    if ($keep -ne '' -and $now -cne 'absent') { Set-File (Get-FullPath $keep) (Read-Bytes $path) $true }
     Set-File $path $bytes ([bool](Get-Field $operation 'parents' $false))
     $result.sha256 = Get-Hash $bytes
 }
 
 function Invoke-Remove($operation, $result) {
-    $path = Expand-Variable $operation.path
+    $path = Get-FullPath $operation.path
+    if ($operation.expect -ceq 'absent') { Stop-Operation 'BadRequest' 'what is absent cannot be removed' }
     $result.existed = [IO.File]::Exists($path)
     if (-not $result.existed) { return }
     [void](Assert-Expected $path $operation.expect)
@@ -487,8 +521,8 @@ function Invoke-Remove($operation, $result) {
 }
 
 function Invoke-Copy($operation, $result) {
-    $from = Expand-Variable $operation.from
-    $path = Expand-Variable $operation.path
+    $from = Get-FullPath $operation.from
+    $path = Get-FullPath $operation.path
     if (-not [IO.File]::Exists($from)) { Stop-Operation 'NotFound' "there is no $from" }
     [void](Assert-Expected $path $operation.expect)
     $bytes = Invoke-Patiently { , (Read-Bytes $from) }
@@ -504,7 +538,7 @@ function Get-FileHash256([string]$path) {
 
 # The host pulls a file itself. What was left of a broken pull is gone on with; what has another hash than wanted never gets the name.
 function Invoke-Fetch($operation, $result) {
-    $path = Expand-Variable $operation.path
+    $path = Get-FullPath $operation.path
     $result.bytes = [long]0
     $result.resumed_from = [long]0
     if ([IO.File]::Exists($path) -and (Get-FileHash256 $path) -ceq $operation.sha256) {
@@ -644,7 +678,7 @@ function Invoke-Operation($operation, $done) {
 function Invoke-Batch {
     $done = @{}
     $results = New-Object Collections.ArrayList
-    foreach ($operation in @($batch.ops)) {
+    foreach ($operation in $batch.ops) {
         $result = Invoke-Operation $operation $done
         $done[[string]$operation.id] = $result.status
         [void]$results.Add($result)
@@ -687,7 +721,7 @@ function Invoke-Once([string]$folder) {
     if ([IO.File]::Exists($claim)) { return @{ error = (New-Failure 'Interrupted' 'this batch was begun before, and left no result') } }
     try {
         [void][IO.Directory]::CreateDirectory($folder)
-        (New-Object IO.FileStream($claim, [IO.FileMode]::CreateNew)).Dispose()
+        [IO.File]::Open($claim, 'CreateNew').Dispose()
     }
     catch { return @{ error = (New-Failure 'ResultFolder' "$folder cannot be written: $((Get-Failure $_).message)") } }
     Remove-OldResults $folder
@@ -778,14 +812,17 @@ function Write-Answer([string]$id, $answer) {
     "#ldfleet-begin $id#" + $text + "#ldfleet-end $id#"
 }
 
+# The batch, or nothing when the request holds none that can be read.
 function Get-Batch {
-    $found = Get-Field $request 'batch' $null
-    if ($null -ne $found) { return $found }
-    $held = New-Object IO.MemoryStream(, [Convert]::FromBase64String([string](Get-Field $request 'packed' '')))
-    $zip = New-Object IO.Compression.GZipStream($held, [IO.Compression.CompressionMode]::Decompress)
-    $plain = New-Object IO.MemoryStream
-    $zip.CopyTo($plain)
-    return ConvertFrom-Json -InputObject $utf8.GetString($plain.ToArray())
+    if ($null -ne $request.PSObject.Properties['batch']) { return $request.batch }
+    try {
+        $held = New-Object IO.MemoryStream(, [Convert]::FromBase64String([string](Get-Field $request 'packed' '')))
+        $zip = New-Object IO.Compression.GZipStream($held, [IO.Compression.CompressionMode]::Decompress)
+        $plain = New-Object IO.MemoryStream
+        $zip.CopyTo($plain)
+        return ConvertFrom-Json -InputObject $utf8.GetString($plain.ToArray())
+    }
+    catch { return $null }
 }
 
 # ---- the desktop --------------------------------------------------------------------------------------------------------------------
@@ -920,7 +957,7 @@ $desktopUser = [string](Get-Field $request 'desktop_user' '')
 if ($desktopUser -ne '') { $place = 'desktop' }
 $batch = Get-Batch
 $batchClock = New-Object Diagnostics.Stopwatch
-$slice = [long](Get-Field $batch 'slice_ms' 0)
+$slice = [long]0
 $batchId = [string](Get-Field $batch 'id' '')
 $answer = $null
 if ($batchId -cnotmatch '\A[0-9a-f]{32}\z') {
@@ -931,6 +968,7 @@ elseif ((Get-Field $batch 'protocol' 0) -ne 1) { $answer = @{ error = (New-Failu
 else {
     try {
         Assert-Batch $batch
+        $slice = [long]$batch.slice_ms
         if ($place -eq 'direct' -and $batch.desktop -cne 'never') {
             $desktopUser = Get-DesktopUser
             if ($desktopUser -ne '') {

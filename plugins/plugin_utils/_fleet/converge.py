@@ -81,7 +81,9 @@ def converge(
         todo = run.rest(plan, seen)
         if todo.done or run.idle >= _IDLE_ROUNDS:
             break
-        batch = lower.lower(todo, desired, seen, {key: proof for key, (proof, _since) in run.pending.items()}, lease, slice_ms)
+        batch = lower.lower(
+            todo, desired, seen, {key: proof for key, (proof, _since) in run.pending.items()}, lease, slice_ms, run.resting(seen)
+        )
         reply = yield Round(batch.operations, tuple(batch.proofs), (*batch.waits, *(step.name for step in batch.pending)))
         before, seen = seen, replace(observed.observation(reply, install_dir, asked), kept=seen.kept)
         run.note(batch, reply, before)
@@ -103,7 +105,7 @@ class _Run:
     ``tried``: steps whose command ran, with what it answered. ``pending``: those whose proof had no time yet, and since when. ``waits``: since
     when an emulator that is on its way is waited for; ``overdue``: those whose wait came to its deadline. ``failed``: emulators that are
     given up. ``cures``: remedies at work; ``spent``: how many each emulator had; ``stamps``: the attempt that its next steps belong to.
-    ``removed``: indexes whose emulator was removed, ``remade``: those at which LDPlayer made an empty one again.
+    ``stopped``: when an emulator was taken down. ``removed``: indexes whose emulator was removed, ``remade``: those at which LDPlayer made an empty one again.
     """
 
     first: Plan
@@ -118,6 +120,7 @@ class _Run:
     stamps: dict[str, int] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
     remade: set[int] = field(default_factory=set)
+    stopped: dict[str, int] = field(default_factory=dict)
     extra: list[Step] = field(default_factory=list)
     idle: int = 0
     obstacle: str = ""
@@ -137,6 +140,10 @@ class _Run:
         cures = [step for cure in self.cures.values() for step in cure if step.key not in self.tried or step.key in self.pending]
         waits = tuple(name for name in plan.waits if name not in self.failed and name not in self.cures)
         return replace(plan, steps=(*cures, *steps, *self._remakes(seen)), waits=waits)
+
+    def resting(self, seen: Observation) -> frozenset[str]:
+        """Emulators whose processes have not been gone for long enough."""
+        return frozenset(name for name, at in self.stopped.items() if seen.host.time_ms - at < lower.REST_MS)
 
     def _remakes(self, seen: Observation) -> Iterator[Step]:
         """LDPlayer 14 makes an empty emulator again at an index that was removed (8 keys in its config, the default title): it goes too."""
@@ -184,6 +191,8 @@ class _Run:
         proven = reply.results.get(proof["id"]) if proof is not None else None
         if proof is not None and not _decided(proven) and not any(result.status == "failed" for result in results if result is not proven):
             self.pending.setdefault(step.key, (proof, now))
+        if step.verb in (Verb.STOP, Verb.KILL):
+            self.stopped[step.name] = now
         if step.verb is Verb.START:
             self.waits[step.name] = now
             self._note_wait(step.name, proven)

@@ -10,7 +10,7 @@ nothing). Starts are staggered, and no more than `limit` are on their way at onc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from .._host import operations
@@ -33,7 +33,7 @@ _REMOVE_MS = 180_000
 _STOP_MS = 60_000
 _POLL_MS = 500
 #: A start sooner than 10 s after the old processes are gone left a player without a window (LDPlayer 14).
-_REST_MS = 10_000
+REST_MS = 10_000
 #: How long a lease outlives the batch that took it, beyond the longest that the batch can take.
 _LEASE_MARGIN_MS = 30_000
 
@@ -62,12 +62,21 @@ class Lease:
     holder: str
 
 
-def lower(plan: Plan, desired: Desired, seen: Observation, pending: Mapping[Key, Operation], lease: Lease, slice_ms: int) -> Lowered:
+def lower(
+    plan: Plan,
+    desired: Desired,
+    seen: Observation,
+    pending: Mapping[Key, Operation],
+    lease: Lease,
+    slice_ms: int,
+    resting: Collection[str] = (),
+) -> Lowered:
     """Operations for as much of the plan as one batch can hold: creations end it, since LDPlayer chooses the index.
 
-    ``pending``: the proofs of steps whose command ran already; of these only the proof is asked again.
+    ``pending``: the proofs of steps whose command ran already; of these only the proof is asked again. ``resting``: emulators that were taken
+    down a moment ago, in an earlier batch.
     """
-    batch = _Batch(desired, seen, plan)
+    batch = _Batch(desired, seen, plan, resting)
     part = list(_first_part(plan, seen, pending))
     for step in part:
         if step.key in pending:
@@ -168,7 +177,8 @@ def _app_questions(desired: Desired) -> Iterable[observed.Asked]:
 class _Batch:
     """The batch while it grows: operations, and which earlier operation of the same emulator the next one needs."""
 
-    def __init__(self, desired: Desired, seen: Observation, plan: Plan) -> None:
+    def __init__(self, desired: Desired, seen: Observation, plan: Plan, resting: Collection[str]) -> None:
+        self.resting = resting
         self.desired = desired
         self.seen = seen
         self.restarted = {(step.name, step.attempt) for step in plan.steps if step.verb in (Verb.STOP, Verb.KILL)}
@@ -422,8 +432,8 @@ def _start(batch: _Batch, step: Step) -> None:
     restarted = (step.name, step.attempt) in batch.restarted
     row = row_of(emulator) if emulator.title == step.name else f"(?m)^{index},{batch.forms(step.name)},"
     batch.flush(batch.desired.starting.limit - 1)
-    if restarted:
-        batch.put(step, operations.pause(f"{index}.rest", _REST_MS))
+    if restarted or step.name in batch.resting:
+        batch.put(step, operations.pause(f"{index}.rest", REST_MS))
     elif batch.desired.starting.stagger and (batch.launched or any(other.run is Run.CHANGING for other in batch.seen.emulators)):
         batch.operations.append(operations.pause(f"{index}.stagger", batch.desired.starting.stagger * 1000))
     if not batch.launched and not any(other.run is not Run.STOPPED for other in batch.seen.emulators):

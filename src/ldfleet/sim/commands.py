@@ -15,7 +15,8 @@ CMD_LIMIT = 8191
 
 
 def split(line: str) -> list[str]:
-    """A command line's words: blanks part them, quotes group, 2n backslashes before a quote are n, one more makes the quote literal."""
+    """A command line's words: blanks part them, quotes group, 2n backslashes before a quote are n, one more makes the quote literal, two quotes inside quotes
+    are one (since 2008)."""
     words: list[str] = []
     word: list[str] | None = None
     quoted = False
@@ -34,7 +35,10 @@ def split(line: str) -> list[str]:
                 word.append('"')
                 position += 1
             continue
-        if character == '"':
+        if character == '"' and quoted and line[position + 1 : position + 2] == '"':
+            word = [*(word or []), '"']
+            position += 1
+        elif character == '"':
             word, quoted = word or [], not quoted
         elif character in " \t" and not quoted:
             if word is not None:

@@ -6,6 +6,8 @@ import base64
 import gzip
 import json
 import re
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +15,9 @@ from .operations import KINDS, Failure, Json, Scene, put, variable
 from .windows import SYSTEM32, Caller
 from .world import World
 
-_KEYS = frozenset({"protocol", "id", "slice_ms", "lock_ms", "once", "desktop", "note", "ops"})
-_COMMON = frozenset({"id", "op", "needs", "always"})
+_KEYS = ("protocol", "id", "slice_ms", "lock_ms", "once", "desktop", "note", "ops")
+_COMMON = ("needs", "always")
+_LARGEST = 2**31 - 1
 #: Results are kept for a day.
 _KEEP_SECONDS = 86_400
 _JOURNAL_CAP = 1_048_576
@@ -35,8 +38,7 @@ class Said:
 
 def answer(world: World, line: str, caller: Caller) -> Said:
     """Carry out a bootstrap's standard input, given by ``caller``."""
-    request = json.loads(line)
-    batch = request["batch"] if "batch" in request else json.loads(gzip.decompress(base64.b64decode(request["packed"])))
+    batch = _read(json.loads(line))
     batch_id = str(batch.get("id", ""))
     if not re.fullmatch(r"[0-9a-f]{32}", batch_id):
         batch_id, document, who = "", _refused("BadRequest", "the batch has no id of 32 hexadecimal digits"), caller
@@ -78,6 +80,17 @@ def _place(world: World, wish: str, caller: Caller) -> Caller:
     return desktop.caller
 
 
+def _read(request: Json) -> Json:
+    """The batch, or an empty one when the request holds none that can be read."""
+    batch = request.get("batch")
+    if "batch" not in request:
+        try:
+            batch = json.loads(gzip.decompress(base64.b64decode(request["packed"])))
+        except (KeyError, ValueError, OSError, EOFError, zlib.error):
+            batch = None
+    return batch if isinstance(batch, dict) else {}
+
+
 def _refused(code: str, message: str) -> Json:
     return {"error": {"code": code, "message": message}}
 
@@ -95,21 +108,69 @@ def _host(world: World, who: Caller) -> Json:
     }
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _switch(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _code(value: Any) -> bool:
+    return type(value) is int
+
+
+def _number(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST
+
+
+def _candidate(value: Any) -> bool:
+    return isinstance(value, dict) and (_text(value.get("path")) or (_text(value.get("registry")) and _text(value.get("value"))))
+
+
+def _each(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(kind(item) for item in value)
+
+
+#: What each key holds.
+_HOLDS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("id", "op", "file", "program", "arguments", "pattern", "folder", "path", "data", "expect", "keep"), _text),
+    **dict.fromkeys(("desktop", "from", "url", "sha256", "over", "action", "token", "holder"), _text),
+    **dict.fromkeys(
+        ("protocol", "slice_ms", "lock_ms", "timeout_ms", "output_cap", "interval_ms", "deadline_ms", "max_bytes", "ms"), _number
+    ),
+    **dict.fromkeys(("once", "always", "content", "parents"), _switch),
+    "needs": _each(_text),
+    "match": _each(_text),
+    "exits": _each(_code),
+    "candidates": _each(_candidate),
+    "note": lambda _value: True,
+    "ops": lambda value: isinstance(value, list),
+}
+
+
+def _check_keys(found: Json, about: str, must: tuple[str, ...], may: tuple[str, ...]) -> None:
+    for key in must:
+        if key not in found:
+            raise Failure("BadRequest", f"{about} has no {key}")
+    for key, value in found.items():
+        if key not in must and key not in may:
+            raise Failure("BadRequest", f"{about} has the unknown key {key}")
+        if not _HOLDS[key](value):
+            raise Failure("BadRequest", f"{about} has a {key} of another kind")
+
+
 def _check(batch: Json) -> None:
-    if set(batch) != _KEYS:
-        raise Failure("BadRequest", f"the batch has the keys {', '.join(sorted(batch))}")
+    _check_keys(batch, "the batch", _KEYS, ())
     known: set[str] = set()
     for operation in batch["ops"]:
-        name = str(operation.get("id", ""))
+        name = str(operation.get("id", "")) if isinstance(operation, dict) else ""
         if not re.fullmatch(r"[a-z0-9_.-]{1,64}", name) or name in known:
             raise Failure("BadRequest", f"{name!r} is no new operation id")
         kind = KINDS.get(str(operation.get("op", "")))
         if kind is None:
             raise Failure("UnknownOperation", f"{operation.get('op')!r} is no operation")
-        missing = set(kind.must) - set(operation)
-        unknown = set(operation) - set(kind.must) - set(kind.may) - _COMMON
-        if missing or unknown:
-            raise Failure("BadRequest", f"{name} lacks {sorted(missing)} or has the unknown {sorted(unknown)}")
+        _check_keys(operation, name, ("id", "op", *kind.must), (*_COMMON, *kind.may))
         if not set(operation.get("needs", ())) <= known:
             raise Failure("BadRequest", f"{name} needs what is no earlier operation")
         known.add(name)
@@ -127,9 +188,9 @@ def _locked(world: World, batch: Json, who: Caller) -> Json:
 def _once(world: World, batch: Json, who: Caller) -> Json:
     folder = world.drive.local(f"{world.spec.programdata}\\ldfleet\\results")
     final, claim = folder / f"{batch['id']}.json", folder / f"{batch['id']}.claim"
-    if final.exists():
+    if final.is_file():
         return {"replayed": True, "results": json.loads(final.read_text(encoding="utf-8"))["results"]}
-    if claim.exists():
+    if claim.is_file():
         return _refused("Interrupted", "this batch was begun before, and left no result")
     try:
         put(world, claim, b"", parents=True)
@@ -143,7 +204,7 @@ def _once(world: World, batch: Json, who: Caller) -> Json:
     try:
         put(world, final, json.dumps({"results": document["results"]}).encode(), parents=False)
         claim.unlink()
-    except Failure:
+    except (Failure, OSError):
         return document  # the work is done: the reply says so even where it cannot be kept
     return document
 
@@ -163,7 +224,7 @@ def _journal(world: World, batch: Json, document: Json) -> None:
 
 
 def _sweep(world: World, folder: Any) -> None:
-    old = [path for path in folder.iterdir() if world.clock.now() - path.stat().st_mtime > _KEEP_SECONDS and path.suffix == ".json"]
+    old = [path for path in folder.iterdir() if world.clock.now() - path.stat().st_mtime > _KEEP_SECONDS]
     for path in old[:200]:
         path.unlink(missing_ok=True)
 

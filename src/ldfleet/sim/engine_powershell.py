@@ -14,8 +14,8 @@ import re
 import shutil
 import stat
 import subprocess
-import tempfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from . import layout, operations, programs
 from .forward import Forwarder
 from .process import Output
 from .windows import Caller
+from .wine import Seat
 from .world import World
 
 #: Far above any batch: what hangs here is a bug of the test that began it.
@@ -30,11 +31,15 @@ _LIMIT_SECONDS = 300
 
 
 class RealPowerShell:
-    """One host's engine. ``program``: pwsh or pwsh-wine (powershell.locate); ``wine``: whether it runs on the Windows API."""
+    """One host's engine. ``program``: pwsh or pwsh-wine (powershell.locate); ``seat``: its place in Wine's drive, None on Linux.
 
-    def __init__(self, program: Path, wine: bool, world: World) -> None:
+    ``addresses``: where the programs of each PowerShell that runs now ask the world.
+    """
+
+    def __init__(self, program: Path, seat: Seat | None, world: World) -> None:
         self.program = program
-        self.wine = wine
+        self.seat = seat
+        self.addresses: set[str] = set()
         self.lay(world, [*layout.consoles(world.spec), *programs.PROGRAMS])
 
     def lay(self, world: World, programs: Iterable[str]) -> None:
@@ -42,77 +47,54 @@ class RealPowerShell:
         for path in programs:
             target = world.drive.local(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if self.wine:
+            if self.seat is not None:
                 shutil.copyfile(self.program.parent / "forward.exe", target)
             else:
                 target.write_text(_FORWARD.format(own=path), encoding="utf-8")
                 target.chmod(target.stat().st_mode | stat.S_IXUSR)
 
+    def close(self) -> None:
+        """Leave Wine's drive."""
+        if self.seat is not None:
+            self.seat.close()
+
     def run(self, script: str, data: bytes, world: World, caller: Caller) -> Output:
         """Run the bootstrap with its standard input (or what a task runs, without any), and return what the engine printed."""
-        line = data if self.wine or not data else _mapped_in(data, world, caller)
-        forwarder = Forwarder(world, caller, mapped=not self.wine)
+        forwarder = Forwarder(world, caller, mapped=self.seat is None)
+        self.addresses.add(forwarder.address)
         try:
-            done = subprocess.run(
-                [
-                    str(self.program),
-                    "-NoProfile",
-                    "-NonInteractive",
-                    "-EncodedCommand",
-                    base64.b64encode(script.encode("utf-16-le")).decode(),
-                ],
-                input=line,
-                capture_output=True,
-                env={**self._environment(world), "LDFLEET_FORWARD": forwarder.address},
-                timeout=_LIMIT_SECONDS,
-                check=False,
-            )
-        finally:
-            forwarder.close()
-        out = done.stdout if self.wine else _mapped_out(done.stdout, world)
-        return Output(out, done.stderr, done.returncode)
-
-    def _environment(self, world: World) -> dict[str, str]:
-        environment = {**os.environ}
-        if self.wine:
-            environment.update(
-                WINEDLLOVERRIDES=_NATIVE, ProgramData=world.spec.programdata, LC_ALL="zh_CN.UTF-8" if world.spec.acp == 936 else "C.UTF-8"
-            )
-        else:
+            if self.seat is not None:
+                # Wine takes ProgramData from its own registry, whatever the environment says.
+                script = f"[Environment]::SetEnvironmentVariable('ProgramData','{world.spec.programdata}')\n{script}"
+                return self._run(script, data, {**self.seat.environment, "WINEDLLOVERRIDES": _NATIVE, "LDFLEET_FORWARD": forwarder.address})
             local = world.drive.local
-            environment.update(ProgramData=str(local(world.spec.programdata)), SystemRoot=str(local("C:\\Windows")))
-        return environment
+            environment = {
+                **os.environ,
+                "LDFLEET_FORWARD": forwarder.address,
+                "ProgramData": str(local(world.spec.programdata)),
+                "SystemRoot": str(local("C:\\Windows")),
+            }
+            mapping = _Mapping(world, caller)
+            output = self._run(script, mapping.way_in(data) if data else data, environment)
+            return Output(mapping.way_out(output.stdout), output.stderr, output.exit_code)
+        finally:
+            self.addresses.discard(forwarder.address)
+            forwarder.close()
 
-
-def wine_drive(program: Path) -> Path:
-    """The Linux folder that is Wine's C:; made when it is not there yet."""
-    done = subprocess.run([str(program), "--prefix"], capture_output=True, text=True, check=True, timeout=_LIMIT_SECONDS)
-    return Path(done.stdout.strip().splitlines()[-1])
-
-
-def lay_wine_registry(world: World) -> None:
-    """Put the world's registry into Wine's."""
-    with tempfile.NamedTemporaryFile(
-        "w", suffix=".reg", encoding="utf-16", dir=world.drive.local("C:\\"), delete=False, newline=""
-    ) as file:
-        file.write("Windows Registry Editor Version 5.00\r\n\r\n")
-        for key, name, value in world.registry.entries():
-            if "CodePage" not in key:  # the code pages are Wine's own, by locale
-                text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-                file.write(f'[{_HIVES[key[:4]]}{key[4:]}]\r\n"{name}"="{text}"\r\n\r\n')
-    try:
-        prefix = world.drive.root.parent
-        environment = {**os.environ, "WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "DISPLAY": ""}
-        command = ["wine", "reg", "import", f"C:\\{Path(file.name).name}"]
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_LIMIT_SECONDS)
-    finally:
-        Path(file.name).unlink()
+    def _run(self, script: str, data: bytes, environment: Mapping[str, str]) -> Output:
+        done = subprocess.run(
+            [str(self.program), "-NoProfile", "-NonInteractive", "-EncodedCommand", base64.b64encode(script.encode("utf-16-le")).decode()],
+            input=data,
+            capture_output=True,
+            env=environment,
+            timeout=_LIMIT_SECONDS,
+            check=False,
+        )
+        return Output(done.stdout, done.stderr, done.returncode)
 
 
 #: Wine has tools of these names itself; ours, which ask the world, take their place.
 _NATIVE = ",".join(path.rsplit("\\", 1)[1] for path in programs.PROGRAMS) + "=n"
-
-_HIVES = {"HKU\\": "HKEY_USERS\\", "HKLM": "HKEY_LOCAL_MACHINE"}
 
 
 #: On Linux a program of the drive is a small script that speaks forward.exe's protocol.
@@ -133,52 +115,80 @@ sys.exit(code & 0xFF)
 """
 
 
-def _mapped_in(data: bytes, world: World, caller: Caller) -> bytes:
-    request = json.loads(data)
-    packed = "packed" in request
-    batch = json.loads(gzip.decompress(base64.b64decode(request["packed"]))) if packed else request["batch"]
-    # Whose registry it is shows when the batch runs: on the desktop where there is one.
-    reader = world.desktop.caller if world.desktop is not None and batch.get("desktop") != "never" else caller
-    for operation in batch.get("ops", ()):
+_FRAME = re.compile(r"(#ldfleet-begin ([0-9a-f]*)#)(.*?)(#ldfleet-end \2#)", re.DOTALL)
+
+
+class _Mapping:
+    """One batch's way to Linux and back. What is no batch at all passes as it is: the agent shall refuse it."""
+
+    def __init__(self, world: World, caller: Caller) -> None:
+        self._world = world
+        self._caller = caller
+        self._found: dict[str, str] = {}
+
+    def way_in(self, data: bytes) -> bytes:
+        """Windows paths become Linux ones."""
+        request = json.loads(data)
+        packed = "packed" in request
+        try:
+            batch = json.loads(gzip.decompress(base64.b64decode(request["packed"]))) if packed else request.get("batch")
+        except (ValueError, OSError, EOFError, zlib.error):
+            return data
+        operations_ = batch.get("ops") if isinstance(batch, dict) else None
+        if isinstance(batch, dict) and self._world.desktop is not None and batch.get("desktop") != "never":
+            self._caller = self._world.desktop.caller  # whose registry it is: the batch will run on the desktop
+        for operation in operations_ if isinstance(operations_, list) else ():
+            if isinstance(operation, dict):
+                self._operation(operation)
+        if packed:
+            request["packed"] = base64.b64encode(gzip.compress(json.dumps(batch).encode())).decode()
+        return json.dumps(request).encode("ascii") + b"\n"
+
+    def _operation(self, operation: dict[str, Any]) -> None:
         for key in ("program", "path", "folder", "keep", "from"):
             if isinstance(operation.get(key), str):
-                operation[key] = _to_linux(operation[key], world)
-        if isinstance(operation.get("candidates"), list):
-            operation["candidates"] = [_candidate(candidate, world, reader) for candidate in operation["candidates"]]
-    if packed:
-        request["packed"] = base64.b64encode(gzip.compress(json.dumps(batch).encode())).decode()
-    return json.dumps(request).encode("ascii") + b"\n"
+                operation[key] = self._path(operation[key])
+        if operation.get("op") == "find" and isinstance(operation.get("candidates"), list):
+            operation["candidates"] = [self._candidate(candidate, str(operation.get("file"))) for candidate in operation["candidates"]]
 
+    def _candidate(self, candidate: Any, file: str) -> Any:
+        """Linux has no registry: the folder that the world's registry names, of several the one that holds the file."""
+        if not isinstance(candidate, dict) or not (candidate.keys() & {"path", "registry"}):
+            return candidate
+        folders = operations.folders(self._world, candidate, self._caller)
+        if not folders:
+            return {"path": "/nonexistent"}
+        chosen = next((folder for folder in folders if operations.holds(self._world, folder, file)), folders[0])
+        path = self._path(chosen)
+        self._found[path] = operations.plain(chosen)
+        return {"path": path}
 
-def _candidate(candidate: dict[str, Any], world: World, caller: Caller) -> dict[str, Any]:
-    folders = operations.folders(world, candidate, caller)
-    return {"path": _to_linux(folders[0], world) if folders else "/nonexistent"}
+    def _path(self, path: str) -> str:
+        name = operations.variable(path)
+        if name:
+            return f"{{{name}}}" + path[len(name) + 2 :].replace("\\", "/")
+        try:
+            return str(self._world.drive.local(path))
+        except ValueError:
+            if not re.match(r"[A-Za-z]:[\\/]", path):
+                return path
+            # A name that Windows does not take, and a drive that is not there, must be neither of these on Linux by chance.
+            return "/\0" + re.sub(r"[\\/]", "", path[3:]) if path[0] in "Cc" else "/proc/no-such-drive/" + Path(path).name
 
+    def way_out(self, out: bytes) -> bytes:
+        """What the host says of itself and where it found things, in Windows' words."""
+        return _FRAME.sub(self._frame, out.decode("ascii", "replace")).encode("ascii", "replace")
 
-def _to_linux(path: str, world: World) -> str:
-    name = operations.variable(path)
-    if name:
-        return f"{{{name}}}" + path[len(name) + 2 :].replace("\\", "/")
-    try:
-        return str(world.drive.local(path))
-    except ValueError:
-        return path
-
-
-_FRAME = re.compile(r"(#ldfleet-begin [0-9a-f]*#)(.*)(#ldfleet-end [0-9a-f]*#)", re.DOTALL)
-
-
-def _mapped_out(out: bytes, world: World) -> bytes:
-    found = _FRAME.search(out.decode("ascii", "replace"))
-    if found is None:
-        return out
-    body = found[2]
-    document = json.loads(body if body.startswith("{") else gzip.decompress(base64.b64decode(body)))
-    document["host"].update(name=world.name, acp=world.spec.acp, oemcp=world.spec.oemcp, programdata=world.spec.programdata)
-    for result in document.get("results", ()):
-        if "path" in result:
-            result["path"] = world.drive.windows(Path(result["path"]))
-        if "free_bytes" in result:
-            result["free_bytes"] = world.disk_free
-    text = json.dumps(document)
-    return f"{found[1]}{text}{found[3]}\r\n".encode("ascii")
+    def _frame(self, found: re.Match[str]) -> str:
+        body, world = found[3], self._world
+        document = json.loads(body if body.startswith("{") else gzip.decompress(base64.b64decode(body)))
+        document["host"].update(name=world.name, acp=world.spec.acp, oemcp=world.spec.oemcp, programdata=world.spec.programdata)
+        for result in document.get("results", ()):
+            if "path" in result:
+                result.update(path=self._found.get(result["path"], result["path"]), free_bytes=world.disk_free)
+            elif "free_bytes" in result:
+                result["free_bytes"] = world.disk_free
+        text = json.dumps(document)
+        if len(text) > 20_000:
+            text = base64.b64encode(gzip.compress(text.encode())).decode()
+        return f"{found[1]}{text}{found[4]}"

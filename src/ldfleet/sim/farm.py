@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from . import powershell
 from .assembly import assemble
 from .auth import Policy
 from .clock import Clock
-from .drive import Drive
-from .engine_powershell import RealPowerShell, lay_wine_registry, wine_drive
+from .engine_powershell import RealPowerShell
 from .host import SimHost
 from .layout import Spec
 from .server import LOOPBACK, Endpoint, SimServer
 from .shells import Quotas
+from .wine import Seat
 
 #: Of the simulated accounts, which guard nothing.
 USER, PASSWORD = "Administrator", "ldfleet-sim"
@@ -65,19 +65,16 @@ class Farm:
     def _host(self, number: int) -> SimHost:
         name = f"{self.plan.prefix}{number:02d}"
         program = self._engine()
-        spec, drive = self.plan.spec, None
+        spec, seat = self.plan.spec, None
         if self.plan.engine == "wine" and program is not None:
-            drive = Drive(wine_drive(program))
-            home = f"C:\\hosts\\{self.folder.name}-{name}"
+            seat = Seat(program, self.folder / name / "C", chinese=spec.acp == 936)
             tail = spec.install_dir.split("\\", 1)[1]
-            spec = Spec(**{**vars(spec), "install_dir": f"{home}\\{tail}", "programdata": f"{home}\\ProgramData"})
+            spec = replace(spec, install_dir=f"{seat.home}\\{tail}", programdata=f"{seat.home}\\ProgramData")
         clock = Clock(speed=self.plan.speed, skip=self.plan.skip)
-        world = assemble(self.folder / name, name.upper(), spec, clock, drive)
-        engine = None
-        if program is not None:
-            if self.plan.engine == "wine":
-                lay_wine_registry(world)
-            engine = RealPowerShell(program, self.plan.engine == "wine", world)
+        world = assemble(self.folder / name, name.upper(), spec, clock, seat.drive if seat else None)
+        if seat is not None:
+            seat.lay_registry(world.registry)
+        engine = RealPowerShell(program, seat, world) if program is not None else None
         return SimHost(world, {USER: self.plan.password}, engine, self.plan.powershell_start)
 
     def _engine(self) -> Path | None:

@@ -13,6 +13,8 @@ from .registry import Registry
 
 _PROGRAMS = ("ldconsole.exe", "dnconsole.exe", "dnplayer.exe", "dnmultiplayer.exe", "ld.exe", "adb.exe", "dnrepairer.exe", "dnuninst.exe")
 
+_USER_SID = "S-1-5-21-1004336348-1177238915-682003330-1000"
+
 
 @dataclass(frozen=True)
 class Spec:

@@ -8,6 +8,7 @@ import json
 import ntpath
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,16 +43,19 @@ class Scene:
     outputs: dict[str, str] = field(default_factory=dict)
 
     def path(self, text: str) -> str:
-        """A path with its variable put in."""
+        """A path with its variable put in, which must be a full one."""
         name = variable(text)
-        return self.variables[name] + text[len(name) + 2 :] if name else text
+        path = self.variables[name] + text[len(name) + 2 :] if name else text
+        if not re.match(r"[A-Za-z]:[\\/]|\\\\|/", path):
+            raise Failure("BadRequest", f"{path} is not a full path")
+        return path
 
-    def local(self, text: str) -> Path:
-        """The file behind a Windows path; NotFound for a path that Windows would not take."""
+    def local(self, text: str) -> Path | None:
+        """The file behind a Windows path; None for a path that Windows would not take, or another drive's: nothing is there."""
         try:
             return self.world.drive.local(self.path(text))
-        except ValueError as error:
-            raise Failure("NotFound", str(error)) from error
+        except ValueError:
+            return None
 
 
 def variable(text: str) -> str:
@@ -63,17 +67,26 @@ def variable(text: str) -> str:
 def find(scene: Scene, operation: Json, result: Json) -> None:
     for position, candidate in enumerate(operation["candidates"]):
         for folder in folders(scene.world, candidate, scene.caller):
-            stripped = folder.rstrip("\\/")
-            full = folder if stripped.endswith(":") or not stripped else stripped
-            try:
-                there = (scene.world.drive.local(full) / operation["file"]).is_file()
-            except ValueError:
-                continue
-            if there:
+            full = plain(folder)
+            if holds(scene.world, full, operation["file"]):
                 result.update(path=full, candidate=position, free_bytes=scene.world.disk_free)
                 scene.variables[operation["id"]] = full
                 return
     raise Failure("NotFound", f"no candidate holds {operation['file']}")
+
+
+def plain(folder: str) -> str:
+    """A folder without a backslash at its end, unless it is a drive's root."""
+    bare = folder.rstrip("\\/")
+    return f"{bare}\\" if bare.endswith(":") else bare
+
+
+def holds(world: World, folder: str, file: str) -> bool:
+    """Whether a folder holds a file of that name."""
+    try:
+        return world.drive.local(f"{folder}\\{file}").is_file()
+    except ValueError:
+        return False
 
 
 def folders(world: World, candidate: Json, caller: Caller) -> list[str]:
@@ -105,19 +118,20 @@ def execute(scene: Scene, operation: Json, result: Json) -> None:
     if "exits" in operation and result["exit"] not in operation["exits"]:
         raise Failure("ExitCode", f"it exited with {result['exit']}")
     for pattern in operation.get("match", ()):
-        if not re.search(pattern, text):
+        if not _matches(pattern, text):
             raise Failure("NoMatch", f"its output does not match {pattern}")
 
 
 def _program(scene: Scene, operation: Json, arguments: str, result: Json, timeout_ms: float) -> str:
-    path = scene.path(operation["program"])
-    if not path.lower().endswith(".exe") or not ntpath.splitdrive(path)[0]:
-        raise Failure("BadRequest", f"{path} is not the full path of an .exe")
-    answer = None
-    if scene.local(operation["program"]).is_file() or path.lower() in scene.world.programs:
-        answer = scene.world.run_program(path, split(arguments), arguments, scene.caller)
-    if answer is None:
+    path = scene.path(operation["program"]).replace("/", "\\")
+    if not path.lower().endswith(".exe"):
+        raise Failure("BadRequest", f"{path} is no .exe")
+    file = scene.local(path)
+    if file is None or not file.is_file():
         raise Failure("NotFound", f"there is no {path}")
+    answer = scene.world.run_program(path, split(arguments), arguments, scene.caller)
+    if answer is None:
+        raise Failure("StartFailed", f"{path} is not a valid application for this OS platform.")
     late = answer.seconds is None or answer.seconds * 1000 > timeout_ms
     scene.world.clock.sleep(timeout_ms / 1000 if late else answer.seconds or 0.0)
     cap = operation["output_cap"]
@@ -132,6 +146,13 @@ def _program(scene: Scene, operation: Json, arguments: str, result: Json, timeou
     return shown.stdout[:cap].decode("latin-1")
 
 
+def _matches(pattern: str, text: str) -> bool:
+    try:
+        return re.search(pattern, text) is not None
+    except re.error as error:
+        raise Failure("BadRequest", f"{pattern} is no pattern: {error}") from error
+
+
 def until(scene: Scene, operation: Json, result: Json) -> None:
     clock = scene.world.clock
     deadline = clock.now() + operation["deadline_ms"] / 1000
@@ -141,7 +162,7 @@ def until(scene: Scene, operation: Json, result: Json) -> None:
         result["tries"] += 1
         text = _program(scene, operation, operation["arguments"], result, min(operation["timeout_ms"], max(1000, left)))
         scene.outputs[operation["id"]] = text
-        if not result["timed_out"] and re.search(operation["pattern"], text):
+        if not result["timed_out"] and _matches(operation["pattern"], text):
             return
         again = clock.now() + operation["interval_ms"] / 1000
         if again >= deadline:
@@ -153,24 +174,28 @@ def until(scene: Scene, operation: Json, result: Json) -> None:
 
 def read(scene: Scene, operation: Json, result: Json) -> None:
     folder = scene.local(operation["folder"])
-    result.update(exists=folder.is_dir(), files=[])
+    result.update(exists=folder is not None and folder.is_dir(), files=[])
     if operation.get("space"):
         result["free_bytes"] = scene.world.disk_free
     if operation.get("folders"):
         result["folders"] = []
     pattern = re.compile(re.escape(operation["pattern"]).replace(r"\*", ".*").replace(r"\?", "."), re.IGNORECASE | re.DOTALL)
-    if result["exists"]:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file() and pattern.fullmatch(entry.name))
+    if folder is not None and result["exists"]:
+        names = sorted((entry.name for entry in folder.iterdir() if entry.is_file() and pattern.fullmatch(entry.name)), key=_ordinal)
         result["files"] = [_entry(folder / name, operation) for name in names]
-    if result["exists"] and operation.get("folders"):
-        inner = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and pattern.fullmatch(entry.name))
-        result["folders"] = [_folder(folder / name) for name in inner]
+        if operation.get("folders"):
+            inner = sorted((entry.name for entry in folder.iterdir() if entry.is_dir() and pattern.fullmatch(entry.name)), key=_ordinal)
+            result["folders"] = [_folder(folder / name) for name in inner]
 
 
 def _folder(path: Path) -> Json:
     stats = [entry.stat() for entry in path.iterdir() if entry.is_file()]
     latest = max((int(stat.st_mtime * 1000) for stat in stats), default=0)
     return {"name": path.name, "bytes": sum(stat.st_size for stat in stats), "modified_ms": latest}
+
+
+def _ordinal(name: str) -> bytes:
+    return name.encode("utf-16-be", "surrogatepass")
 
 
 def _entry(path: Path, operation: Json) -> Json:
@@ -190,49 +215,75 @@ def _entry(path: Path, operation: Json) -> Json:
 
 def write(scene: Scene, operation: Json, result: Json) -> None:
     path = scene.local(operation["path"])
-    data = base64.b64decode(operation["data"])
+    try:
+        data = base64.b64decode(operation["data"], validate=True)
+    except ValueError as error:
+        raise Failure("BadRequest", "the data is no base64") from error
     now = _expected(path, operation["expect"])
-    if "keep" in operation and now != "absent":
-        put(scene.world, scene.local(operation["keep"]), path.read_bytes(), parents=True)
-    put(scene.world, path, data, operation.get("parents", False))
+    if "keep" in operation and path is not None and now != "absent":
+        put(scene.world, _named(scene, operation["keep"]), path.read_bytes(), parents=True)
+    put(scene.world, _named(scene, operation["path"]), data, operation.get("parents", False))
     result["sha256"] = hashlib.sha256(data).hexdigest()
 
 
-def _expected(path: Path, expect: str) -> str:
-    now = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
+def _named(scene: Scene, text: str) -> Path:
+    path = scene.local(text)
+    if path is None and not scene.path(text).lower().startswith("c:"):
+        raise Failure("NotFound", "Could not find a part of the path.")
+    if path is None:
+        raise Failure("IoError", "The filename, directory name, or volume label syntax is incorrect.")
+    return path
+
+
+def _expected(path: Path | None, expect: str) -> str:
+    now = hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else "absent"
     if expect not in ("any", now):
-        raise Failure("Mismatch", f"{path.name} is not what was expected", found=now)
+        raise Failure("Mismatch", "the file is not what was expected", found=now)
     return now
 
 
 def put(world: World, path: Path, data: bytes, parents: bool) -> None:
-    """Write a file by rename, if the disk has room."""
+    """Write a file by rename, if the disk has room. Its time is the world's."""
     if parents:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif not path.parent.is_dir():
         raise Failure("NotFound", f"there is no folder {path.parent.name}")
     if world.disk_free < len(data):
         raise Failure("DiskFull", "There is not enough space on the disk.")
+    _free(path)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(data)
-    os.replace(temporary, path)
+    os.utime(temporary, (world.clock.now(), world.clock.now()))
+    try:
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _free(path: Path) -> None:
+    """Windows neither replaces nor deletes a file with the read-only attribute."""
+    if path.is_file() and not path.stat().st_mode & stat.S_IWUSR:
+        raise Failure("AccessDenied", "Access to the path is denied.")
 
 
 def remove(scene: Scene, operation: Json, result: Json) -> None:
     path = scene.local(operation["path"])
-    result["existed"] = path.is_file()
-    if result["existed"]:
+    if operation["expect"] == "absent":
+        raise Failure("BadRequest", "what is absent cannot be removed")
+    result["existed"] = path is not None and path.is_file()
+    if path is not None and result["existed"]:
         _expected(path, operation["expect"])
+        _free(path)
         path.unlink()
 
 
 def copy(scene: Scene, operation: Json, result: Json) -> None:
     source, path = scene.local(operation["from"]), scene.local(operation["path"])
-    if not source.is_file():
-        raise Failure("NotFound", f"there is no {source.name}")
+    if source is None or not source.is_file():
+        raise Failure("NotFound", "there is no such file to copy")
     _expected(path, operation["expect"])
     data = source.read_bytes()
-    put(scene.world, path, data, operation.get("parents", False))
+    put(scene.world, _named(scene, operation["path"]), data, operation.get("parents", False))
     result["sha256"] = hashlib.sha256(data).hexdigest()
 
 
@@ -273,7 +324,7 @@ def lease(scene: Scene, operation: Json, result: Json) -> None:
 
 
 def fetch(scene: Scene, operation: Json, result: Json) -> None:
-    path = scene.local(operation["path"])
+    path = _named(scene, operation["path"])
     result.update(bytes=0, resumed_from=0)
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == operation["sha256"]:
         result.update(bytes=path.stat().st_size, fetched=False)
