@@ -78,7 +78,8 @@ $kinds = @{
     always = 'switch'; candidates = 'candidates'; file = 'text'; program = 'text'; arguments = 'text'; timeout_ms = 'number'
     output_cap = 'number'; exits = 'codes'; match = 'texts'; pattern = 'text'; interval_ms = 'number'; deadline_ms = 'number'
     desktop = 'text'; note = 'any'; from = 'text'; url = 'text'; sha256 = 'text'; over = 'text'; ms = 'number'; action = 'text'; token = 'text'
-    holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'number'; path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'
+    holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'number'; head = 'number'; space = 'switch'; folders = 'switch'
+    path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'
 }
 
 function Test-Kind($value, [string]$kind) {
