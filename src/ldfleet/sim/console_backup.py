@@ -30,11 +30,10 @@ def backup(world: World, instance: Instance, options: Mapping[str, str]) -> floa
     if path is None or not path.parent.is_dir() or world.running(instance) or used(world.quirks, "backup_writes_nothing_times"):
         return _SECONDS
     size = int(world.disk_bytes(instance) * _PACKED)
-    if used(world.quirks, "backup_hangs_times"):
-        _write(path, world.export(instance), size, ends=False)
-        return None
-    _write(path, world.export(instance), size, ends=size <= world.disk_free)
-    return _SECONDS
+    hangs = used(world.quirks, "backup_hangs_times")
+    _write(path, world.export(instance), size, ends=size <= world.disk_free and not hangs)
+    world.touch(path)
+    return None if hangs else _SECONDS
 
 
 def restore(world: World, instance: Instance, options: Mapping[str, str]) -> float | None:

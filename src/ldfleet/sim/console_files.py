@@ -33,6 +33,7 @@ def _pull(call: Call, instance: Instance, local: Path, remote: str) -> None:
     data = instance.guest.files.get(posixpath.normpath(remote))
     if data is not None and local.parent.is_dir() and len(data) <= call.world.disk_free:
         local.write_bytes(_cut(call, data))
+        call.world.touch(local)
 
 
 def _cut(call: Call, data: bytes) -> bytes:

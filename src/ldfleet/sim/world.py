@@ -105,6 +105,7 @@ class World(Windows):
         path = self.config_path(index)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(layout.text(values))
+        self.touch(path)
         self._configs.pop(index, None)
 
     def save(self) -> None:
@@ -214,6 +215,7 @@ class World(Windows):
         self.write_config(instance.index, document["config"] or layout.new_config(self.spec, self.random))
         instance.guest, instance.killed = Android.read(document["guest"]), bool(document["killed"])
         layout.make_disks(self.drive, self.spec, instance.index)
+        self._written(instance)
         self.save()
 
     def disk_bytes(self, instance: Instance) -> int:
@@ -229,6 +231,8 @@ class World(Windows):
     def _make(self, index: int, title: str | None, values: dict[str, Any] | None = None) -> None:
         self.instances[index] = Instance(index)
         layout.make_disks(self.drive, self.spec, index)
+        for disk in self._disks(self.instances[index]).iterdir():
+            self.touch(disk)
         if values is None:
             values = layout.new_config(self.spec, self.random)
             if title is not None:
@@ -290,7 +294,7 @@ class World(Windows):
 
     def _written(self, instance: Instance) -> None:
         """Android writes to its disk as long as it runs."""
-        os.utime(self._disks(instance) / "data.vmdk")
+        self.touch(self._disks(instance) / "data.vmdk")
 
     def restart(self, instance: Instance, caller: Caller) -> None:
         """LDPlayer's own reboot: without waiting, and on LDPlayer 14 as a new machine without resolution and adb, as after a kill."""
