@@ -22,6 +22,8 @@ KEYS = {
     "fps": "basicSettings.fps",
     "root": "basicSettings.rootMode",
     "model": "propertySettings.phoneModel",
+    "imei": "propertySettings.phoneIMEI",
+    "mac": "propertySettings.macAddress",
 }
 
 
@@ -66,7 +68,7 @@ def _result(item: dict[str, Any]) -> Result:
 
 
 def seen(emulators: Sequence[Mapping[str, Any]], acp: int = 1252) -> Observation:
-    """A host from short words: name, state, owned, protect, resume, config (text instead of a good one, or null for none), and settings."""
+    """A host from short words: name, state, owned, origin, protect, resume, config (text instead of a good one, or null for none), and settings."""
     rows, configs, records = [], [], []
     for index, emulator in enumerate(emulators):
         state, pid, vm = STATES[emulator.get("state", "stopped")]
@@ -77,7 +79,7 @@ def seen(emulators: Sequence[Mapping[str, Any]], acp: int = 1252) -> Observation
             configs.append(file(f"leidian{index}.config", data))
         if emulator.get("owned", True):
             protect, resume = bool(emulator.get("protect")), bool(emulator.get("resume"))
-            records.append(Owned(name, INSTALL, Origin.CREATED, protect, resume, 1))
+            records.append(Owned(name, INSTALL, Origin(emulator.get("origin", "created")), protect, resume, 1))
     return observation(reply("".join(rows).encode(f"cp{acp}"), configs, records, acp), None)
 
 

@@ -17,6 +17,7 @@ import yaml
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import converge, desired, lower, observed, options, report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.conversation import Ask, Talk
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import ReplyLost
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 from ldfleet.sim import engine_port
@@ -205,6 +206,26 @@ def apply(direct: Direct | Through, goal: desired.Desired, slice_ms: int = SLICE
         return outcome
 
 
+def talk(direct: Direct, conversation: Talk, check: bool = False) -> dict[str, Any]:
+    """What FleetAction.talk does (only Ansible is left out): the result, in check mode that of the plan. Raises FleetError."""
+    link = session(direct)
+    lease = lower.Lease(link.new_id(), "somebody")
+    try:
+        wish = next(conversation)
+        while True:
+            if isinstance(wish, Ask):
+                reply = link.ask(wish.operations, SLICE_MS)
+            elif check:
+                return wish.planned
+            else:
+                reply = link.act(lower.leased(wish.operations, lease, wish.slice_ms), wish.slice_ms, {"steps": list(wish.steps)})
+                converge.refuse_if_held(reply)
+            wish = conversation.send(reply)
+    except StopIteration as end:
+        result: dict[str, Any] = end.value
+        return result
+
+
 def _observe(link: Session, goal: desired.Desired, install: str | None) -> observed.Observation:
     return look(link, lower.questions(goal), install)
 
@@ -236,6 +257,7 @@ __all__ = [
     "look",
     "options",
     "session",
+    "talk",
     "wanted",
     "world",
 ]

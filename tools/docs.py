@@ -63,14 +63,18 @@ def main() -> int:
 def _generated() -> dict[Path, str]:
     plural = _load("emulators")
     emulator = _emulator(plural)
-    others = {name: _load(name) for name in ("emulator_info", "emulator_app", "emulator_shell", "conformance")}
-    documents = {"emulators": plural, "emulator": emulator, **others}
+    documents = {"emulators": plural, "emulator": emulator, **{name: _load(name) for name in _others()}}
     body = yaml.safe_dump(emulator, sort_keys=False, width=140, allow_unicode=True)
     return {
         MODULES / "emulator.yml": _EMULATOR_HEAD + body,
         ROOT / "docs" / "modules.md": "\n".join([_PAGE_HEAD, *(_section(name, document) for name, document in documents.items())]),
         ROOT / "docs" / "settings.md": _settings(),
     }
+
+
+def _others() -> list[str]:
+    """Modules whose documentation is all their own."""
+    return sorted({path.stem for path in MODULES.glob("*.yml")} - {"emulators", "emulator"})
 
 
 def _load(module: str) -> dict[str, Any]:

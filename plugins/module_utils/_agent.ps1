@@ -62,7 +62,7 @@ $operations = @{
     find   = @{ must = @('candidates', 'file'); may = @() }
     exec   = @{ must = @('program', 'arguments', 'timeout_ms', 'output_cap'); may = @('exits', 'match') }
     until  = @{ must = @('program', 'arguments', 'timeout_ms', 'output_cap', 'pattern', 'interval_ms', 'deadline_ms'); may = @() }
-    read   = @{ must = @('folder', 'pattern', 'content', 'max_bytes'); may = @() }
+    read   = @{ must = @('folder', 'pattern', 'content', 'max_bytes'); may = @('head', 'space', 'folders') }
     write  = @{ must = @('path', 'data', 'expect'); may = @('parents', 'keep') }
     remove = @{ must = @('path', 'expect'); may = @() }
     copy   = @{ must = @('from', 'path', 'expect'); may = @('parents') }
@@ -78,7 +78,8 @@ $kinds = @{
     always = 'switch'; candidates = 'candidates'; file = 'text'; program = 'text'; arguments = 'text'; timeout_ms = 'number'
     output_cap = 'number'; exits = 'codes'; match = 'texts'; pattern = 'text'; interval_ms = 'number'; deadline_ms = 'number'
     desktop = 'text'; note = 'any'; from = 'text'; url = 'text'; sha256 = 'text'; over = 'text'; ms = 'number'; action = 'text'; token = 'text'
-    holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'size'; path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'
+    holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'size'; head = 'number'; space = 'switch'; folders = 'switch'
+    path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'
 }
 
 function Test-Kind($value, [string]$kind) {
@@ -210,8 +211,7 @@ function Invoke-Find($operation, $result) {
             if (-not $there) { continue }
             $result.path = $full
             $result.candidate = $position
-            $result.free_bytes = -1
-            try { $result.free_bytes = (New-Object IO.DriveInfo([IO.Path]::GetPathRoot($full))).AvailableFreeSpace } catch [Exception] { $result.free_bytes = -1 }
+            $result.free_bytes = Get-FreeSpace $full
             $variables[$operation.id] = $full
             return
         }
@@ -413,6 +413,8 @@ function Invoke-Read($operation, $result) {
     $folder = Get-FullPath $operation.folder
     $result.exists = [IO.Directory]::Exists($folder)
     $result.files = @()
+    if (Get-Field $operation 'space' $false) { $result.free_bytes = Get-FreeSpace $folder }
+    if (Get-Field $operation 'folders' $false) { $result.folders = @() }
     if (-not $result.exists) { return }
     $pattern = '\A' + [regex]::Escape($operation.pattern).Replace('\*', '.*').Replace('\?', '.') + '\z'
     $options = [Text.RegularExpressions.RegexOptions]'IgnoreCase, CultureInvariant, Singleline'
@@ -420,6 +422,35 @@ function Invoke-Read($operation, $result) {
             Where-Object { [regex]::IsMatch($_, $pattern, $options) })
     [Array]::Sort($names, [StringComparer]::Ordinal)
     $result.files = @($names | ForEach-Object { Get-FileEntry ([IO.Path]::Combine($folder, $_)) $operation })
+    if (-not (Get-Field $operation 'folders' $false)) { return }
+    $inner = [string[]]@([IO.Directory]::GetDirectories($folder) | ForEach-Object { [IO.Path]::GetFileName($_) } |
+            Where-Object { [regex]::IsMatch($_, $pattern, $options) })
+    [Array]::Sort($inner, [StringComparer]::Ordinal)
+    $result.folders = @($inner | ForEach-Object { Get-FolderEntry ([IO.Path]::Combine($folder, $_)) })
+}
+
+function Get-FreeSpace([string]$path) {
+    try { return (New-Object IO.DriveInfo([IO.Path]::GetPathRoot($path))).AvailableFreeSpace } catch [Exception] { return -1 }
+}
+
+function Get-FolderEntry([string]$path) {
+    $entry = @{ name = [IO.Path]::GetFileName($path); bytes = [long]0; modified_ms = [long]0 }
+    foreach ($file in [IO.Directory]::GetFiles($path)) {
+        $about = New-Object IO.FileInfo($file)
+        $entry.bytes += $about.Length
+        $entry.modified_ms = [Math]::Max($entry.modified_ms, (New-Object DateTimeOffset($about.LastWriteTimeUtc)).ToUnixTimeMilliseconds())
+    }
+    return $entry
+}
+
+function Read-Head([string]$path, [int]$count) {
+    $stream = New-Object IO.FileStream($path, [IO.FileMode]::Open, [IO.FileAccess]::Read, ([IO.FileShare]::ReadWrite -bor [IO.FileShare]::Delete))
+    try {
+        $bytes = New-Object byte[] $count
+        $length = $stream.Read($bytes, 0, $count)
+        return [Convert]::ToBase64String($bytes, 0, $length)
+    }
+    finally { $stream.Dispose() }
 }
 
 function Get-FileEntry([string]$path, $operation) {
@@ -428,6 +459,8 @@ function Get-FileEntry([string]$path, $operation) {
         $about = New-Object IO.FileInfo($path)
         $entry.size = $about.Length
         $entry.modified_ms = (New-Object DateTimeOffset($about.LastWriteTimeUtc)).ToUnixTimeMilliseconds()
+        $head = Get-Field $operation 'head' 0
+        if ($head -gt 0) { $entry.head = Invoke-Patiently { Read-Head $path $head } }
         if ($about.Length -gt $operation.max_bytes) { Stop-Operation 'TooLarge' "it has $($about.Length) bytes" }
         $bytes = Invoke-Patiently { , (Read-Bytes $path) }
         $entry.sha256 = Get-Hash $bytes

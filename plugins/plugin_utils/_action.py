@@ -22,6 +22,7 @@ from ansible.utils.display import Display
 
 from ._fleet import converge, desired, lower, observed, options, report
 from ._fleet.converge import Outcome, Round
+from ._fleet.conversation import Ask, Talk
 from ._fleet.desired import Desired
 from ._fleet.errors import BadOption, FleetError, NotInstalled, ReplyLost, Unreachable, Unreadable, Yours
 from ._fleet.lower import Lease
@@ -128,6 +129,24 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             with contextlib.suppress(FleetError):  # the first error is the one to tell; a lease that stays runs out by itself
                 session.act(lower.release(lease), slice_ms)
             raise
+
+    def talk(self, conversation: Talk, session: Session) -> dict[str, Any]:
+        """Carry a module that is no converge: ask what it asks, and do what it decided, unless this is check mode."""
+        try:
+            wish = next(conversation)
+            while True:
+                if isinstance(wish, Ask):
+                    reply = session.ask(wish.operations, _LOOK_MS)
+                elif self.checking:
+                    return self._shown(wish.planned)
+                else:
+                    reply = self.work(session, wish.operations, wish.slice_ms, wish.steps)
+                wish = conversation.send(reply)
+        except StopIteration as end:
+            return self._shown(end.value)
+
+    def _shown(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in result.items() if key != "diff" or self._task.diff}
 
     def work(self, session: Session, operations: Iterable[Operation], slice_ms: int, steps: Sequence[str]) -> Reply:
         """One batch with effects for a module that is no converge: with the host's lease, and a line in its journal for ``steps``."""

@@ -30,7 +30,7 @@ def _sidecar(module: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    """A host with what the examples speak of: a golden image, an emulator of a person's, and one that runs and lets adb in."""
+    """A host with what the examples speak of: a golden image and its backup, an emulator of a person's, and one that runs and lets adb in."""
     with rig.farm(tmp_path_factory.mktemp("farm")) as made:
         world = made.hosts[0].world
         world.add(None)
@@ -40,6 +40,11 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
         world.edit(world.find("game-000"), {"basicSettings.adbDebug": 1})
         world.launch(world.find("game-000"))
         world.settle()
+        assert rig.ansible(made.inventory(), tmp_path_factory.mktemp("own"), "emulator", {"name": "golden"}).code == 0
+        (files := world.drive.local("C:\\files")).mkdir()
+        (files / "level.dat").write_bytes(b"level")
+        backup = {"name": "golden", "folder": "C:\\backups"}
+        assert rig.ansible(made.inventory(), tmp_path_factory.mktemp("backup"), "emulator_backup", backup).code == 0
         yield made
 
 
@@ -175,6 +180,14 @@ _RESULTS: list[tuple[str, dict[str, Any]]] = [
     ("emulator_shell", {"name": "game-000", "cmd": "screencap -p", "fail_on_error": False}),
     ("emulator_shell", {"name": "game-000", "cmd": "id", "creates": "/sdcard"}),
     ("emulator_shell", {"name": "golden", "cmd": "id"}),
+    ("global_settings", {"fps": 20}),
+    ("global_settings", {"updates": False}),
+    ("emulator_backup", {"name": "golden", "folder": "C:\\backups"}),
+    ("emulator_backup", {"name": "nobody", "folder": "C:\\backups"}),
+    ("emulator_control", {"name": "game-000", "action": "key", "key": "home"}),
+    ("emulator_file", {"name": "game-000", "action": "screenshot", "host_path": "C:\\files\\a.png"}),
+    ("emulator_file", {"name": "golden", "action": "screenshot", "host_path": "C:\\files\\a.png"}),
+    ("emulator_control", {"name": "golden", "action": "shake"}),
 ]
 
 

@@ -40,14 +40,25 @@ SETTINGS = st.fixed_dictionaries(
 )
 STATES = st.sampled_from(["running", "stopped", "present", "absent"])
 ENTRY = st.builds(lambda name, state, more: {"name": name, "state": state, **more}, st.sampled_from(TITLES), STATES, SETTINGS)
+
+
+def _one_phone_each(listed: list[Any]) -> list[Any]:
+    """No two emulators are declared to be the same phone: that is refused as a bad word."""
+    for item in listed[1:]:
+        values = item if isinstance(item, dict) else item[-1]
+        if values.get("imei", "auto") != "auto":
+            values["imei"] = "auto"
+    return listed
+
+
 EXISTING = st.lists(
     st.tuples(st.sampled_from(TITLES), st.booleans(), st.sampled_from(["stopped", "running"]), SETTINGS),
     max_size=5,
     unique_by=lambda item: item[0],
-)
+).map(_one_phone_each)
 WISHES = st.fixed_dictionaries(
     {
-        "entries": st.lists(ENTRY, max_size=5, unique_by=lambda entry: entry["name"]),
+        "entries": st.lists(ENTRY, max_size=5, unique_by=lambda entry: entry["name"]).map(_one_phone_each),
         "purge": st.booleans(),
         "max_destroy": st.integers(0, 4),
     }
@@ -214,3 +225,37 @@ def test_round_trips_do_not_grow_with_emulators(count: int, state: str) -> None:
             outcome = rig.apply(direct, rig.wanted([{"name": "farm", "count": count, "state": state, **settings_}]), slice_ms=600_000)
             assert not outcome.failures
             assert direct.runs - before == trips
+
+
+@law
+@given(st.integers(1, 4), st.booleans(), st.sampled_from(["running", "stopped"]), st.integers(0, 3), SPECS)
+def test_a_clone_never_keeps_its_sources_identity(count: int, keeps: bool, state: str, strangers: int, spec: Spec) -> None:
+    """Whether LDPlayer's copy draws new values or not, and also for clones that were made before anybody looked."""
+    goal = rig.wanted([{"name": "golden", "state": "stopped"}, {"name": "farm", "count": count, "clone_from": "golden", "state": state}])
+    with host([("golden", True, "stopped", {})], spec) as direct:
+        world = direct.world
+        world.quirks.copy_keeps_identity = keeps
+        golden = world.find("golden")
+        for number in range(min(strangers, count)):
+            world.copy(golden, f"farm-{number:03d}", 0.0)
+        before = _phone(world, "golden")
+        planned = rig.check(direct, goal)
+        done = rig.apply(direct, goal)
+        assert not done.failures
+        assert _texts(done) == _texts(planned)
+        assert rig.check(direct, goal).plan.done
+        world.settle()
+        assert _phone(world, "golden") == before
+        phones = [_phone(world, title) for title in world.titles()]
+        assert all(len(set(values)) == len(phones) for values in zip(*phones, strict=True))
+
+
+def _phone(world: World, title: str) -> tuple[str, ...]:
+    values = world.config(world.find(title).index) or {}
+    keys = (
+        "propertySettings.phoneIMEI",
+        "propertySettings.phoneIMSI",
+        "propertySettings.phoneSimSerial",
+        "propertySettings.phoneAndroidId",
+    )
+    return tuple(str(values[key]) for key in (*keys, "propertySettings.macAddress"))

@@ -30,8 +30,8 @@ DOWNLOADS = r"{programdata}\ldfleet\downloads"
 #: Downloads that no task asks for any more go after a week, and the oldest ones beyond 20 GB.
 _KEEP_MS = 7 * 24 * 3600 * 1000
 _KEEP_BYTES = 20 * 10**9
-#: The largest APK that Android takes is 4 GiB; a game of 2 GB at 20 Mbit/s is 800 s.
-_APK_BYTES = 4 * 2**30
+#: Android takes APKs of up to 4 GiB, and the protocol's numbers end at 2; a game of 2 GB at 20 Mbit/s is 800 s.
+_APK_BYTES = 2**31 - 1
 _FETCH_MS = 900_000
 _COMMAND_MS = 300_000
 #: Whether `installapp` waits for the guest was not measured, so the guest is asked until the app is there.

@@ -16,7 +16,7 @@ from typing import Any
 from . import apps, guest, options
 from .apps import App
 from .errors import BadOption, BadOptions
-from .settings import SETTINGS, Value
+from .settings import AUTO, IDENTITY, SETTINGS, Value
 
 #: Longest title that ldfleet gives (LDPlayer's own limit is not known), and the most emulators that one entry's ``count`` may name.
 TITLE_LENGTH = 64
@@ -164,7 +164,7 @@ def build(
             emulators.append(_emulator(merged, str(merged["name"]), path, problems))
     if max_destroy < 0:
         problems.append(BadOption("max_destroy", f"is {max_destroy}", "0 or more is wanted"))
-    problems += _title_problems(emulators) + _name_clashes(emulators) + starting.problems()
+    problems += _title_problems(emulators) + _name_clashes(emulators) + _identity_clashes(emulators) + starting.problems()
     if problems:
         raise BadOptions(problems)
     return Desired(tuple(emulators), tuple(counts), purge, max_destroy, starting, desktop_needed)
@@ -327,3 +327,22 @@ def _name_clashes(emulators: Sequence[Emulator]) -> list[BadOption]:
             problems.append(BadOption(_at(emulator.where, "renamed_from"), "cannot stand beside state absent", "drop one of the two"))
         seen.setdefault(emulator.name, emulator)
     return problems
+
+
+def _identity_clashes(emulators: Sequence[Emulator]) -> list[BadOption]:
+    """No two phones have the same IMEI, so no two entries may declare it (nor a count, which would give it to each)."""
+    problems: dict[tuple[str, str], BadOption] = {}
+    seen: dict[tuple[str, str], Emulator] = {}
+    for emulator in (emulator for emulator in emulators if emulator.state is not State.ABSENT):
+        for option in IDENTITY:
+            value = str(emulator.settings.get(option, AUTO))
+            first = seen.setdefault((option, value.lower()), emulator)
+            if value != AUTO and first is not emulator:
+                about, other = _at(emulator.where, option), _at(first.where, option)
+                found = (
+                    f"is {options.shown(value)} for each of several emulators"
+                    if about == other
+                    else f"is {options.shown(value)}, as {other} is"
+                )
+                problems.setdefault((emulator.where, option), BadOption(about, found, "give each emulator its own, or say auto"))
+    return list(problems.values())

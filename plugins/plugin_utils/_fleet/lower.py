@@ -241,7 +241,7 @@ class _Batch:
     def wait(self, name: str) -> None:
         emulator = self.emulator(name)
         if emulator is not None:
-            operation = self.ready(f"{emulator.index}.wait", name, emulator, _row(emulator), emulator.said is None)
+            operation = self.ready(f"{emulator.index}.wait", name, emulator, row_of(emulator), emulator.said is None)
             self.under_way.append(operations.needing(operation, self.guard(emulator)))
             self.waits[name] = operation["id"]
 
@@ -255,7 +255,7 @@ class _Batch:
         return emulator
 
     def guard(self, emulator: Seen) -> str:
-        self.guarded[emulator.index] = _row(emulator)
+        self.guarded[emulator.index] = row_of(emulator)
         return "guard"
 
     def put(self, step: Step, *added: Operation) -> None:
@@ -286,7 +286,7 @@ class _Batch:
         if question is not None and before_apps and wanted is not None and wanted.apps:
             question = guest.BOOTED, guest.BOOTED_ANSWER
         if question is None:
-            return self.until(id, row + _RUNNING, self.desired.starting.timeout * 1000)
+            return self.until(id, row + RUNNING, self.desired.starting.timeout * 1000)
         command, answer = question
         arguments = ["adb", "--index", str(emulator.index), "--command", command]
         timeout = self.desired.starting.timeout * 1000
@@ -326,15 +326,15 @@ class _Batch:
         return [self.forget(f"stale.{number}", title) for number, title in enumerate(sorted(stale))]
 
 
-def _row(emulator: Seen) -> str:
+def row_of(emulator: Seen) -> str:
     """The beginning of an emulator's row as it was printed."""
     return f"(?m)^{emulator.index},{operations.literal(emulator.raw_title)},"
 
 
 # Tails of a list2 row after the title, for ten and for seven columns.
 _SIZE = r"(?:,\d+,\d+,\d+)?\r?$"
-_STOPPED = r" ?-?\d+, ?-?\d+, ?0, ?-1, ?-1" + _SIZE
-_RUNNING = r" ?-?\d+, ?-?\d+, ?1, ?[1-9]\d*, ?[1-9]\d*" + _SIZE
+STOPPED = r" ?-?\d+, ?-?\d+, ?0, ?-1, ?-1" + _SIZE
+RUNNING = r" ?-?\d+, ?-?\d+, ?1, ?[1-9]\d*, ?[1-9]\d*" + _SIZE
 
 
 def _adopt(batch: _Batch, step: Step) -> None:
@@ -353,7 +353,7 @@ def _stop(batch: _Batch, step: Step) -> None:
     emulator = batch.of(step)
     stop = [
         operations.needing(batch.console(f"{emulator.index}.quit", "quit", "--index", str(emulator.index)), batch.guard(emulator)),
-        batch.until(f"{emulator.index}.stopped", _row(emulator) + _STOPPED, _STOP_MS),
+        batch.until(f"{emulator.index}.stopped", row_of(emulator) + STOPPED, _STOP_MS),
     ]
     if _resumes(batch, step):
         stop.insert(0, batch.record(f"{emulator.index}.mark", replace(batch.owned(step, emulator), title=emulator.title, resume=True)))
@@ -410,10 +410,9 @@ def _configure(batch: _Batch, step: Step) -> None:
     """The file first, while its hash is the one observed; `modify` afterwards rewrites it and keeps unknown keys."""
     emulator = batch.of(step)
     index, found = emulator.index, emulator.config
-    values = found.values if found else {}
-    wanted = {change.option: change.after for change in step.changes}
-    edits = settings.file_edits(values, wanted)
-    arguments = settings.modify_arguments(values, wanted)
+    changes = {change.option: change.after for change in step.changes}
+    edits = settings.file_edits(changes)
+    arguments = settings.modify_arguments(changes)
     first = batch.guard(emulator)
     if edits and found is not None:
         keep = ownership.known_good(batch.seen.install, emulator.title)
@@ -431,7 +430,7 @@ def _start(batch: _Batch, step: Step) -> None:
     emulator = batch.of(step)
     index = emulator.index
     restarted = (step.name, step.attempt) in batch.restarted
-    row = _row(emulator) if emulator.title == step.name else f"(?m)^{index},{batch.forms(step.name)},"
+    row = row_of(emulator) if emulator.title == step.name else f"(?m)^{index},{batch.forms(step.name)},"
     batch.flush(batch.desired.starting.limit - 1)
     if restarted or step.name in batch.resting:
         batch.put(step, operations.pause(f"{index}.rest", REST_MS))
@@ -477,7 +476,7 @@ def _kill(batch: _Batch, step: Step) -> None:
     for operation in kills:
         batch.operations.append(operation)
         batch.proofs.setdefault(step, []).append(operation["id"])
-    gone = operations.needing(batch.until(f"{index}.gone", _row(emulator) + _STOPPED, _STOP_MS), batch.guard(emulator))
+    gone = operations.needing(batch.until(f"{index}.gone", row_of(emulator) + STOPPED, _STOP_MS), batch.guard(emulator))
     batch.operations.append(gone)
     batch.proofs.setdefault(step, []).append(gone["id"])
     batch.before[step.name] = gone["id"]

@@ -147,7 +147,7 @@ def look_again(questions: Sequence[Asked], host: HostFacts | None) -> list[Opera
 
 def _ask(id: str, asked: Asked, host: HostFacts | None) -> Operation:
     if isinstance(asked, Files):
-        return operations.digest(id, asked.folder, asked.pattern, asked.max_bytes)
+        return operations.listing(id, asked.folder, asked.pattern, asked.max_bytes)
     command = ["adb", "--index", "{1}", "--command", asked.command]
     return operations.each(id, "list2", _row_of(asked.titles, host), install.PROGRAM, command, QUERY_TIMEOUT_MS)
 

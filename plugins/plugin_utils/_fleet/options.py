@@ -105,6 +105,15 @@ def _whole(value: object) -> int:
     return int(value)
 
 
+def _decimal(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError(value)
+    number = float(value)
+    if number - number != 0:  # no number, or without end
+        raise ValueError(value)
+    return number
+
+
 def _truth(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -116,5 +125,12 @@ def _truth(value: object) -> bool:
     raise ValueError(value)
 
 
-_SCALARS: Mapping[str, Callable[[object], Any]] = {"str": _text, "path": _text, "int": _whole, "bool": _truth, "raw": lambda value: value}
-_NAMES = {"str": "text", "path": "a path", "int": "a whole number", "bool": "true or false", "raw": "a value"}
+_SCALARS: Mapping[str, Callable[[object], Any]] = {
+    "str": _text,
+    "path": _text,
+    "int": _whole,
+    "float": _decimal,
+    "bool": _truth,
+    "raw": lambda value: value,
+}
+_NAMES = {"str": "text", "path": "a path", "int": "a whole number", "float": "a number", "bool": "true or false", "raw": "a value"}

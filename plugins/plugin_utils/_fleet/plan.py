@@ -11,7 +11,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from . import apps, observed, ownership
+from . import apps, identity, observed, ownership
 from .apps import App, Todo, Trouble
 from .desired import Desired, State
 from .desired import Emulator as Wanted
@@ -19,7 +19,7 @@ from .errors import Refused
 from .observed import Emulator as Seen
 from .observed import Observation, Run
 from .options import shown
-from .settings import IDENTITY_KEYS, SETTINGS, Value
+from .settings import AUTO, IDENTITY_KEYS, SETTINGS, Value
 
 
 class Verb(enum.Enum):
@@ -116,8 +116,9 @@ def make(desired: Desired, seen: Observation) -> Plan:
     ]
     steps: list[Step] = []
     waits: list[str] = []
+    renewed = identity.giving_way(desired, seen)
     for pair in wanted:
-        _existing_steps(pair, desired, seen, steps, waits, holds)
+        _existing_steps(pair, renewed.get(pair.wanted.name, ()), desired, seen, steps, waits, holds)
     missing = [pair.wanted for pair in wanted if pair.seen is None and not pair.wanted.guest_only]
     masked = _masked(desired, seen)
     if masked:
@@ -186,7 +187,15 @@ def _needs_desktop(name: str, done: str, seen: Observation) -> Hold:
     )
 
 
-def _existing_steps(pair: _Pair, desired: Desired, host: Observation, steps: list[Step], waits: list[str], holds: list[Hold]) -> None:
+def _existing_steps(
+    pair: _Pair,
+    renewed: tuple[str, ...],
+    desired: Desired,
+    host: Observation,
+    steps: list[Step],
+    waits: list[str],
+    holds: list[Hold],
+) -> None:
     wanted, seen = pair.wanted, pair.seen
     if seen is None:
         return
@@ -208,7 +217,7 @@ def _existing_steps(pair: _Pair, desired: Desired, host: Observation, steps: lis
             )
         )
         return
-    changes = _changes(wanted.settings, seen)
+    changes = (*_changes(wanted.settings, seen), *(Change(option, seen.settings.get(option), AUTO) for option in renewed))
     if changes and seen.config is None and all(SETTINGS[change.option].flag is None for change in changes):
         options = ", ".join(change.option for change in changes)
         holds.append(

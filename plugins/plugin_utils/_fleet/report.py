@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from . import apps
+from . import apps, identity
 from .conformance import Finding, summary
 from .converge import Outcome, Round
 from .errors import FleetError
@@ -138,6 +138,7 @@ def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (
     open_steps = {step.name: step for step in reversed(plan.steps)}
     held = {hold.name: hold for hold in plan.holds if hold.condition == "Synced"}
     since = _time(seen)
+    twins = identity.shared(seen)
     found: dict[str, list[Json]] = {}
     for emulator in seen.emulators:
         name = emulator.title
@@ -156,6 +157,8 @@ def conditions(plan: Plan, seen: Observation, failures: Iterable[FleetError] = (
         else:
             synced = ("Unknown", "NotManaged", "ldfleet does not own it")
         found[name] = [_condition("Synced", *synced, since), _condition("Running", *_RUNNING[emulator.run], since), _ready(emulator, since)]
+        if emulator.index in twins:
+            found[name].append(_condition("UniqueIdentity", "False", "SharedIdentity", _twins(twins[emulator.index]), since))
         told = _apps_told(plan, emulator, failed.get(name))
         found[name] += [_condition("Apps", *told, since)] if told is not None else []
     return found
@@ -174,6 +177,11 @@ def _apps_told(plan: Plan, emulator: Emulator, failure: FleetError | None) -> tu
     if failure is not None:
         return "False", "NotConverged", failure.problem
     return "True", "InSync", "as declared"
+
+
+def _twins(shared: Mapping[str, tuple[str, ...]]) -> str:
+    others = ", ".join(shown(title) for title in dict.fromkeys(title for titles in shared.values() for title in titles))
+    return f"has the same {', '.join(shared)} as {others}"
 
 
 _RUNNING = {

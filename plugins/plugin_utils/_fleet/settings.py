@@ -242,8 +242,9 @@ SETTINGS: Mapping[str, Setting] = {
     )
 }
 
-#: Keys whose values tell one phone from another.
-IDENTITY_KEYS = tuple(key for row in SETTINGS.values() if isinstance(row.codec, Text) and row.codec.auto for key in row.keys)
+#: Options whose values tell one phone from another, and their keys.
+IDENTITY = tuple(row.option for row in SETTINGS.values() if isinstance(row.codec, Text) and row.codec.auto)
+IDENTITY_KEYS = tuple(key for option in IDENTITY for key in SETTINGS[option].keys)
 
 #: Where LDPlayer keeps the title; absent for the default title, and never to be written empty (LDPlayer then renames the emulator).
 TITLE_KEY = "statusSettings.playerName"
@@ -255,21 +256,21 @@ def current(config: Config) -> dict[str, Value]:
     return {option: value for option, value in values.items() if value is not None}
 
 
-def file_edits(config: Config, wanted: Mapping[str, Value]) -> dict[str, Any]:
-    """Config keys to put into the file for those of ``wanted`` that ``modify`` cannot set and that differ."""
+def file_edits(changes: Mapping[str, Value]) -> dict[str, Any]:
+    """Config keys to put into the file for those of ``changes`` that ``modify`` cannot set."""
     edits: dict[str, Any] = {}
-    for option, value in wanted.items():
+    for option, value in changes.items():
         setting = SETTINGS[option]
-        if setting.flag is None and setting.differs(config, value):
+        if setting.flag is None:
             edits.update(setting.codec.edit(setting.keys, value))
     return edits
 
 
-def modify_arguments(config: Config, wanted: Mapping[str, Value]) -> list[str]:
-    """Arguments of ``ldconsole modify`` (flag, value, …) for those of ``wanted`` that it can set and that differ."""
+def modify_arguments(changes: Mapping[str, Value]) -> list[str]:
+    """Arguments of ``ldconsole modify`` (flag, value, …) for those of ``changes`` that it can set. ``auto`` draws a new value."""
     arguments: list[str] = []
-    for option, value in wanted.items():
+    for option, value in changes.items():
         setting = SETTINGS[option]
-        if setting.flag is not None and setting.differs(config, value):
+        if setting.flag is not None:
             arguments += [setting.flag, setting.codec.argument(value)]
     return arguments

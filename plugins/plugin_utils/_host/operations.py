@@ -95,9 +95,12 @@ def read(id: str, folder: str, pattern: str) -> Operation:
     return {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": True, "max_bytes": FILE_CAP}
 
 
-def digest(id: str, folder: str, pattern: str, max_bytes: int) -> Operation:
-    """The files of a folder with their hashes, of those that are no bigger than ``max_bytes``."""
-    return {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": False, "max_bytes": max_bytes}
+def listing(id: str, folder: str, pattern: str, max_bytes: int = 0, head: int = 0, space: bool = False, folders: bool = False) -> Operation:
+    """The files of a folder without their bytes: the hash of those up to ``max_bytes``, the first ``head`` bytes, and on wish the free space of
+    the drive and the sizes of the folders in it."""
+    operation: Operation = {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": False, "max_bytes": max_bytes}
+    more = {"head": head, "space": space, "folders": folders}
+    return {**operation, **{key: value for key, value in more.items() if value}}
 
 
 def write(id: str, path: str, data: bytes, expect: str, parents: bool = False, keep: str | None = None) -> Operation:

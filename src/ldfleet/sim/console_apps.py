@@ -157,7 +157,7 @@ def _through_cmd(call: Call, text: str) -> str:
 def _action(call: Call) -> Said:
     """Without parameters its usage (LDPlayer 9); else silence, also for keys that it does not know. `locate` writes statusSettings.location
     (LDPlayer 14)."""
-    if "key" not in call.options:
+    if "key" not in call.options or used(call.world.quirks, "action_complains_times"):
         return 0, "action <--name mnq_name | --index mnq_idx> --key <name> --value <val>\r\n"
     instance, reached = _reached(call)
     if instance is None:

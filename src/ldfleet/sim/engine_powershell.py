@@ -186,6 +186,8 @@ class _Mapping:
         for result in document.get("results", ()):
             if "path" in result:
                 result.update(path=self._found.get(result["path"], result["path"]), free_bytes=world.disk_free)
+            elif "free_bytes" in result:
+                result["free_bytes"] = world.disk_free
         text = json.dumps(document)
         if len(text) > 20_000:
             text = base64.b64encode(gzip.compress(text.encode())).decode()

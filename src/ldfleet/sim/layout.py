@@ -83,12 +83,16 @@ def lay_out(drive: Drive, spec: Spec) -> None:
     (home / "vms/config/leidians.config").write_bytes(text(_GLOBAL))
 
 
+DISKS = {"data.vmdk": 1_800_000_000, "sdcard.vmdk": 200_000_000}
+
+
 def make_disks(drive: Drive, spec: Spec, index: int) -> None:
-    """The folder of an emulator with its (empty) disks."""
+    """The folder of an emulator with its disks: files with nothing in them, of the size that farms tell (2 GB with what Android writes)."""
     folder = drive.local(f"{spec.install_dir}\\vms\\leidian{index}")
     folder.mkdir(parents=True, exist_ok=True)
-    for disk in ("data.vmdk", "sdcard.vmdk"):
-        (folder / disk).touch()
+    for disk, size in DISKS.items():
+        with (folder / disk).open("wb") as file:
+            file.truncate(size)
 
 
 def remove_disks(drive: Drive, spec: Spec, index: int) -> None:

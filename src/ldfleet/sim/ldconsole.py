@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import console_apps
+from . import console_apps, console_backup, console_control, console_files
+from .console_globals import globalsetting
 from .quirks import used
 from .windows import Answer, Caller
 from .world import Instance, World
@@ -27,8 +28,6 @@ _SECONDS: Mapping[str, float] = {
     "remove": 1.0,
     "modify": 0.05,
     "rename": 0.05,
-    "backup": 20.0,
-    "restore": 20.0,
 }
 _QUERY_SECONDS = 0.015
 _MUTATORS = frozenset({"add", "copy", "remove", "modify", "rename", "launch"})
@@ -43,9 +42,11 @@ def run(world: World, arguments: Sequence[str], _raw: str, caller: Caller) -> An
     options = _options(arguments[1:])
     seconds = _SECONDS.get(command, _QUERY_SECONDS) + world.quirks.slow_seconds
     overlap = command in _MUTATORS and world.mutator(seconds)
-    said: Said = (0 if not arguments else USAGE, _usage(world))
+    said: Said | Answer = (0 if not arguments else USAGE, _usage(world))
     if handler is not None:
         said = handler(Call(world, options, caller))
+    if isinstance(said, Answer):
+        return said
     code, text = said
     if overlap and command in ("add", "copy") and code >= 0:
         # Parallel add left half-written emulators (a farm's report on LDPlayer 9).
@@ -72,7 +73,9 @@ class Call:
 
     def console(self, command: str) -> Said:
         """What another command does with the same words."""
-        return _COMMANDS[command](self)
+        said = _COMMANDS[command](self)
+        assert not isinstance(said, Answer), command
+        return said
 
 
 def _options(words: Sequence[str]) -> Options:
@@ -311,17 +314,28 @@ def _quitall(call: Call) -> Said:
     return 0, ""
 
 
-def _globalsetting(call: Call) -> Said:
-    call.world.globals.update({name: value for name, value in call.options.items() if name in ("fps", "audio", "fastplay", "cleanmode")})
-    call.world.save()
-    return 0, ""
-
-
 def _silent(_call: Call) -> Said:
     return 0, ""
 
 
-_COMMANDS: Mapping[str, Callable[[Call], Said]] = {
+def _takes_time(act: Callable[[World, Instance, Options], float | None]) -> Callable[[Call], Said | Answer]:
+    """A command that works on one emulator for a while, in silence."""
+
+    def handler(call: Call) -> Said | Answer:
+        instance = _chosen(call.world, call.options)
+        if instance is None:
+            return MISSING, _NO_PLAYER
+        seconds = act(call.world, instance, call.options)
+        return Answer(0, seconds=seconds if seconds is None else seconds + call.world.quirks.slow_seconds)
+
+    return handler
+
+
+def _ignored(call: Call, quirk: str) -> Said | None:
+    return (0, "") if used(call.world.quirks, quirk) else None
+
+
+_COMMANDS: Mapping[str, Callable[[Call], Said | Answer]] = {
     "list": _list,
     "list2": _list2,
     "list3": _list3,
@@ -335,9 +349,16 @@ _COMMANDS: Mapping[str, Callable[[Call], Said]] = {
     "remove": _remove,
     "rename": _rename,
     "modify": _modify,
-    "globalsetting": _globalsetting,
+    "globalsetting": lambda call: _ignored(call, "globalsetting_ignored_times") or globalsetting(call.world, call.options),
+    "backup": _takes_time(console_backup.backup),
+    "restore": _takes_time(console_backup.restore),
+    "backupapp": _takes_time(console_backup.backup_app),
+    "restoreapp": _takes_time(console_backup.restore_app),
+    **console_control.COMMANDS,
+    **console_files.COMMANDS,
     **console_apps.COMMANDS,
     "sortwnd": _silent,
+    "rock": _silent,
     "help": lambda call: (0, _usage(call.world)),
 }
 

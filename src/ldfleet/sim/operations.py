@@ -175,10 +175,23 @@ def until(scene: Scene, operation: Json, result: Json) -> None:
 def read(scene: Scene, operation: Json, result: Json) -> None:
     folder = scene.local(operation["folder"])
     result.update(exists=folder is not None and folder.is_dir(), files=[])
+    if operation.get("space"):
+        result["free_bytes"] = scene.world.disk_free
+    if operation.get("folders"):
+        result["folders"] = []
     pattern = re.compile(re.escape(operation["pattern"]).replace(r"\*", ".*").replace(r"\?", "."), re.IGNORECASE | re.DOTALL)
     if folder is not None and result["exists"]:
         names = sorted((entry.name for entry in folder.iterdir() if entry.is_file() and pattern.fullmatch(entry.name)), key=_ordinal)
         result["files"] = [_entry(folder / name, operation) for name in names]
+        if operation.get("folders"):
+            inner = sorted((entry.name for entry in folder.iterdir() if entry.is_dir() and pattern.fullmatch(entry.name)), key=_ordinal)
+            result["folders"] = [_folder(folder / name) for name in inner]
+
+
+def _folder(path: Path) -> Json:
+    stats = [entry.stat() for entry in path.iterdir() if entry.is_file()]
+    latest = max((int(stat.st_mtime * 1000) for stat in stats), default=0)
+    return {"name": path.name, "bytes": sum(stat.st_size for stat in stats), "modified_ms": latest}
 
 
 def _ordinal(name: str) -> bytes:
@@ -188,6 +201,9 @@ def _ordinal(name: str) -> bytes:
 def _entry(path: Path, operation: Json) -> Json:
     stat = path.stat()
     entry: Json = {"name": path.name, "size": stat.st_size, "modified_ms": int(stat.st_mtime * 1000)}
+    if operation.get("head"):
+        with path.open("rb") as stream:
+            entry["head"] = base64.b64encode(stream.read(operation["head"])).decode()
     if stat.st_size > operation["max_bytes"]:
         return {**entry, "error": {"code": "TooLarge", "message": f"it has {stat.st_size} bytes"}}
     data = path.read_bytes()
@@ -364,7 +380,7 @@ KINDS: Mapping[str, Kind] = {
     "find": Kind(find, ("candidates", "file")),
     "exec": Kind(execute, _EXEC, ("exits", "match")),
     "until": Kind(until, (*_EXEC, "pattern", "interval_ms", "deadline_ms")),
-    "read": Kind(read, ("folder", "pattern", "content", "max_bytes")),
+    "read": Kind(read, ("folder", "pattern", "content", "max_bytes"), ("head", "space", "folders")),
     "write": Kind(write, ("path", "data", "expect"), ("parents", "keep")),
     "remove": Kind(remove, ("path", "expect")),
     "copy": Kind(copy, ("from", "path", "expect"), ("parents",)),

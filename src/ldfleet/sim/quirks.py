@@ -28,6 +28,8 @@ class Quirks:
     copy_background_seconds: float | None = None
     #: copy refuses a running source; LDPlayer 14 took one.
     copy_refuses_running: bool = False
+    #: copy keeps the source's IMEI, MAC and the like: not proven either way for any version, so both are played.
+    copy_keeps_identity: bool = False
     #: LDPlayer 14 re-creates an empty emulator at the index that was removed (AUTO-MAS).
     remove_recreates_times: int = 0
     #: launch says nothing, exits 0 and starts nothing (a living dnplayer process of the same index does this).
@@ -40,6 +42,16 @@ class Quirks:
     quit_ignored_times: int = 0
     #: modify exits 0 and changes nothing.
     modify_ignored_times: int = 0
+    #: backup exits 0 and writes no file.
+    backup_writes_nothing_times: int = 0
+    #: backup never returns, and leaves a file without an end (one project calls backup "not working" after 120 s).
+    backup_hangs_times: int = 0
+    #: globalsetting exits 0 and changes nothing.
+    globalsetting_ignored_times: int = 0
+    #: push and pull exit 0 and leave half of the file.
+    transfer_cut_times: int = 0
+    #: action prints its usage and does nothing.
+    action_complains_times: int = 0
     #: remove exits 0 and removes nothing.
     remove_ignored_times: int = 0
     #: installapp says nothing and installs nothing (not measured; the product must look).

@@ -7,10 +7,12 @@ in session 0, what it started dies with it, and only a task with the interactive
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .clock import Clock
@@ -164,6 +166,11 @@ class Windows:
     def commands(self, program: str = "ldconsole.exe") -> list[tuple[str, ...]]:
         """The arguments of every start of a program so far, in order."""
         return [start.words for start in self.history if start.program.lower() == program]
+
+    def touch(self, path: Path) -> None:
+        """A file was changed now, by the machine's own clock."""
+        now = self.clock.now()
+        os.utime(path, (now, now))
 
     def new_pid(self) -> int:
         """A process id that is not in use."""

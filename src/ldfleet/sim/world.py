@@ -35,7 +35,7 @@ class Instance:
     """One emulator. ``launched``, ``quitting``, ``ended``: when; ``held``: its config in memory while it runs, which is written back at exit.
 
     ``user``, ``session``, ``job``: whose its processes are. ``killed``: they were ended the hard way, which the next boot repairs.
-    ``ailment``: how this start misbehaves, one of quirks.AILMENTS or nothing.
+    ``ailment``: how this start misbehaves, one of quirks.AILMENTS or nothing. ``cpu_rate``: what a person gave it of the processor's time.
     """
 
     index: int
@@ -50,6 +50,7 @@ class Instance:
     vm_pid: int = -1
     held: dict[str, Any] | None = None
     ailment: str = ""
+    cpu_rate: int = 100
     guest: Android = field(default_factory=Android)
     appears: float = 0.0
     last_title: str = ""
@@ -67,7 +68,6 @@ class World(Windows):
         self.overlaps = 0
         self.disk_free = spec.disk_free
         self.instances: dict[int, Instance] = {}
-        self.globals: dict[str, Any] = {}
         self.random = random.Random(f"{seed}:{name}")
         self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
         self._mutator_until = 0.0
@@ -105,6 +105,7 @@ class World(Windows):
         path = self.config_path(index)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(layout.text(values))
+        self.touch(path)
         self._configs.pop(index, None)
 
     def save(self) -> None:
@@ -112,7 +113,6 @@ class World(Windows):
         document = {
             "clock": self.clock.now(),
             "next_pid": self.next_pid,
-            "globals": self.globals,
             "instances": [{**vars(instance), "guest": instance.guest.document()} for instance in self.instances.values()],
         }
         temporary = self.folder / "world.json.tmp"
@@ -123,7 +123,6 @@ class World(Windows):
         document = json.loads((self.folder / "world.json").read_text(encoding="utf-8"))
         self.clock.resume(document["clock"])
         self.next_pid = document["next_pid"]
-        self.globals = document["globals"]
         for item in document["instances"]:
             self.instances[item["index"]] = Instance(**{**item, "guest": Android.read(item["guest"])})
 
@@ -195,10 +194,11 @@ class World(Windows):
         return index
 
     def copy(self, source: Instance, title: str | None, seconds: float) -> int:
-        """Clone one: the config goes along, with a new identity and the new title. It is visible after ``seconds``."""
+        """Clone one: the config goes along, with the new title, and with a new identity unless the quirk says otherwise. It is visible after ``seconds``."""
         index = self._free_index()
         values = dict(self.config(source.index) or {})
-        values.update(layout.identity(self.random))
+        if not self.quirks.copy_keeps_identity:
+            values.update(layout.identity(self.random))
         values["statusSettings.playerName"] = title if title is not None else f"{self.title(source)}-{index}"
         self._make(index, None, values)
         self.instances[index].guest = source.guest.cloned()
@@ -206,12 +206,33 @@ class World(Windows):
         self.save()
         return index
 
+    def export(self, instance: Instance) -> dict[str, Any]:
+        """What a backup holds of an emulator."""
+        return {"config": self.config(instance.index), "guest": instance.guest.document(), "killed": instance.killed}
+
+    def replace(self, instance: Instance, document: Mapping[str, Any]) -> None:
+        """What a restore does: config (with title, identity and display) and disks become those of the backup."""
+        self.write_config(instance.index, document["config"] or layout.new_config(self.spec, self.random))
+        instance.guest, instance.killed = Android.read(document["guest"]), bool(document["killed"])
+        layout.make_disks(self.drive, self.spec, instance.index)
+        self._written(instance)
+        self.save()
+
+    def disk_bytes(self, instance: Instance) -> int:
+        """What its disks take."""
+        return sum(file.stat().st_size for file in self._disks(instance).iterdir())
+
+    def _disks(self, instance: Instance) -> Path:
+        return self.drive.local(f"{self.spec.install_dir}\\vms\\leidian{instance.index}")
+
     def _free_index(self) -> int:
         return next(index for index in range(10_000) if index not in self.instances)
 
     def _make(self, index: int, title: str | None, values: dict[str, Any] | None = None) -> None:
         self.instances[index] = Instance(index)
         layout.make_disks(self.drive, self.spec, index)
+        for disk in self._disks(self.instances[index]).iterdir():
+            self.touch(disk)
         if values is None:
             values = layout.new_config(self.spec, self.random)
             if title is not None:
@@ -267,8 +288,22 @@ class World(Windows):
         instance.ailment = self.quirks.ailment(self.title(instance)) or ("" if rested else "hang")
         instance.user, instance.session, instance.job = caller.user, caller.session, caller.job
         instance.pid, instance.vm_pid = self.new_pid(), self.new_pid()
+        self._written(instance)
         self.save()
         return True
+
+    def _written(self, instance: Instance) -> None:
+        """Android writes to its disk as long as it runs."""
+        self.touch(self._disks(instance) / "data.vmdk")
+
+    def restart(self, instance: Instance, caller: Caller) -> None:
+        """LDPlayer's own reboot: without waiting, and on LDPlayer 14 as a new machine without resolution and adb, as after a kill."""
+        if instance.launched is not None:
+            if instance.held is not None:
+                self.write_config(instance.index, instance.held)
+            self._down(instance, killed=self.spec.major >= 14)
+            instance.ended = None
+        self.launch(instance, caller)
 
     def quit(self, instance: Instance, caller: Caller | None = None) -> None:
         """Ask it to end; its processes vanish some seconds later. From another session it does nothing (a hosted LDPlayer 9)."""
@@ -289,9 +324,11 @@ class World(Windows):
         if instance.launched is not None:
             instance.ended = self.clock.now()
             instance.killed = killed
+            self._written(instance)
         instance.launched = instance.quitting = instance.held = None
         instance.pid = instance.vm_pid = -1
         instance.ailment = ""
+        instance.cpu_rate = 100
         instance.guest.power_off()
 
     # ---- processes ------------------------------------------------------------------------------------------------------------------
