@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import yaml
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -55,9 +58,10 @@ def _declared() -> Path:
 
 
 def _story(farm: Farm, inventory: Path, say: Say) -> None:
-    def run(playbook: str, *options: str) -> Run:
-        say("$ " + " ".join(["ansible-playbook -i DEMO -i HOSTS", f"ldfleet.ldplayer.{playbook}", *options]))
-        return play(playbook, [_declared(), inventory], options, show=_Screen(say))
+    def run(playbook: str, *options: str, variables: Mapping[str, object] | None = None) -> Run:
+        more = [f"-e {name}=…" for name in variables or {}]
+        say("$ " + " ".join(["ansible-playbook -i DEMO -i HOSTS", f"ldfleet.ldplayer.{playbook}", *options, *more]))
+        return play(playbook, [_declared(), inventory], options, variables, show=_Screen(say))
 
     def hold(holds: bool, promise: str) -> None:
         if not holds:
@@ -97,7 +101,41 @@ def _story(farm: Farm, inventory: Path, say: Say) -> None:
     proof = run("converge")
     hold(proof.code == 0 and not proof.changed(), "looking again finds nothing to do")
 
-    _title(say, "6. Status")
+    _title(say, "6. The desktop: LDPlayer belongs to the user who is logged on")
+    sessions = {(instance.user, instance.session) for host in farm.hosts for instance in host.world.instances.values() if instance.launched}
+    hold(sessions == {("player", 1)}, "every emulator runs on the desktop of player, none in WinRM's session 0")
+
+    _title(say, "7. An app, which each host pulls from its own disk, on every running game")
+    source = "C:\\apps\\game-1.4.apk"
+    for host in farm.hosts:
+        _lay_app(host.world.drive.local(source))
+    profiles = yaml.safe_load((_declared() / "group_vars" / "ldplayer.yml").read_text(encoding="utf-8"))["ldplayer_profiles"]
+    apps = [{"package": "com.example.game", "source": source, "version": "1.4", "state": "started"}]
+    with_app = {"ldplayer_profiles": {**profiles, "game": {**profiles["game"], "apps": apps}}}
+    installed = run("converge", variables=with_app)
+    hold(installed.code == 0 and len(installed.changed()) == 3, "nine games have the app, and it runs")
+    again = run("converge", variables=with_app)
+    hold(again.code == 0 and not again.changed(), "looking again finds nothing to do")
+
+    _title(say, "8. A backup of the spare one, and nothing to do the second time")
+    backups = {"ldplayer_backups": ["spare-000"], "ldplayer_backup_folder": "C:\\backups"}
+    hold(len(run("backup", variables=backups).changed()) == 3, "each host has made a backup, proved by the file")
+    hold(not run("backup", variables=backups).changed(), "what has not changed since is not backed up again")
+
+    _title(say, "9. An emulator whose start hangs")
+    world = farm.hosts[0].world
+    world.quirks.starts = {"game-000": ["hang"]}
+    world.kill(world.find("game-000").pid)
+    cured = run("converge", "--limit", "ws-01", "-e", "ldplayer_start_timeout=40")
+    steps = [text for text in _steps(cured).get("ws-01", ()) if "game-000" in text]
+    for step in steps:
+        say(f"  {step}")
+    hold(
+        cured.code == 0 and any("remedy 1 for StartHangs" in step for step in steps),
+        "the hang was seen, named, and cured by stop and start",
+    )
+
+    _title(say, "10. Status")
     status = play("status", [_declared(), inventory])
     say(_table(status) + "\n")
     hold(status.code == 0, "every host answered")
@@ -139,6 +177,13 @@ def _say_steps(run: Run, say: Say) -> None:
         say(f"\n{', '.join(names)}: {len(steps)} step{'s'[: len(steps) != 1]}{each}")
         for step in steps:
             say(f"  {step}")
+
+
+def _lay_app(path: Path) -> None:
+    """An app as the simulated guest takes it (docs/simulator.md); on a real host it would be an APK."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("ldfleet-sim.json", json.dumps({"package": "com.example.game", "version_code": 14, "version_name": "1.4"}))
 
 
 def _meddle(farm: Farm) -> None:
