@@ -252,6 +252,7 @@ def _starting(bench: Bench) -> Chapter:
     reply = yield bench.batch(
         operations.write("adb", path, edited, kept.sha256), bench.console("launch", "launch", "--index", index), *states, booted, bench.list2(),
         bench.console("serial", "adb", "--index", index, "--command", "get-serialno"),
+        bench.console("quoted", "adb", "--index", index, "--command", "shell echo 'a  b'"),
         bench.console("failing", "adb", "--index", index, "--command", "shell exit 3"),
         bench.console("again", "launch", "--index", index), bench.config("running"),
         slice_ms=_BOOT_MS,
@@ -270,6 +271,10 @@ def _starting(bench: Bench) -> Chapter:
         _finding(
             "adb.serial", "the serial is emulator-(5554 + 2 x index)", serial == f"emulator-{5554 + 2 * bench.index}" if answers else None,
             shown(serial),
+        ),
+        _finding(
+            "adb.quotes", "single quotes pass through --command to the guest's shell",
+            _text(reply.results["quoted"]).strip() == "a  b" if answers else None, shown(_text(reply.results["quoted"])),
         ),
         _finding(
             "adb.exit", "adb's exit code is swallowed", _exit(reply.results["failing"]) == 0 if answers else None,
