@@ -252,7 +252,7 @@ def _starting(bench: Bench) -> Chapter:
     reply = yield bench.batch(
         operations.write("adb", path, edited, kept.sha256), bench.console("launch", "launch", "--index", index), *states, booted, bench.list2(),
         bench.console("serial", "adb", "--index", index, "--command", "get-serialno"),
-        bench.console("quoted", "adb", "--index", index, "--command", "shell echo 'a  b'"),
+        bench.console("quoted", "adb", "--index", index, "--command", "shell echo '$HOME'"),
         bench.console("failing", "adb", "--index", index, "--command", "shell exit 3"),
         bench.console("again", "launch", "--index", index), bench.config("running"),
         slice_ms=_BOOT_MS,
@@ -274,7 +274,7 @@ def _starting(bench: Bench) -> Chapter:
         ),
         _finding(
             "adb.quotes", "single quotes pass through --command to the guest's shell",
-            _text(reply.results["quoted"]).strip() == "a  b" if answers else None, shown(_text(reply.results["quoted"])),
+            _text(reply.results["quoted"]).strip() == "$HOME" if answers else None, shown(_text(reply.results["quoted"])),
         ),
         _finding(
             "adb.exit", "adb's exit code is swallowed", _exit(reply.results["failing"]) == 0 if answers else None,
