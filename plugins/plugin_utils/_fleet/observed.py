@@ -18,6 +18,7 @@ from .._host.operations import Operation
 from . import config, install, ownership, settings
 from .config import ConfigFile
 from .errors import Host, NotInstalled, Unreadable
+from .install import Installed, Where
 from .options import shown
 from .ownership import Owned
 from .settings import Value
@@ -67,7 +68,7 @@ class Observation:
     """``stale``: records whose emulator is gone (title -> SHA-256 of the file). ``records``: SHA-256 of each known record by title.
 
     ``kept``: configs that were kept when they were good, by ownership.key; read only where one on the host cannot be understood. ``files``: what
-    was asked about files of the host.
+    was asked about files of the host. ``installed``: every LDPlayer of the host that was seen, the newest first.
     """
 
     host: HostFacts
@@ -78,6 +79,7 @@ class Observation:
     stale: Mapping[str, Owned] = field(default_factory=dict)
     kept: Mapping[str, ConfigFile] = field(default_factory=dict)
     files: Mapping[Files, tuple[FileSeen, ...]] = field(default_factory=dict)
+    installed: tuple[Installed, ...] = ()
 
     @property
     def sick(self) -> bool:
@@ -128,9 +130,9 @@ class FileSeen:
 Asked = Question | Files
 
 
-def look(install_dir: str | None, questions: Sequence[Asked] = ()) -> list[Operation]:
+def look(where: Where, questions: Sequence[Asked] = ()) -> list[Operation]:
     """The operations that a host's observation needs."""
-    return [operations.find("ld", install.candidates(install_dir), install.CONSOLE), *look_again(questions, None)]
+    return [*install.look(where), *look_again(questions, None)]
 
 
 def look_again(questions: Sequence[Asked], host: HostFacts | None) -> list[Operation]:
@@ -171,13 +173,12 @@ def _row_of(titles: Iterable[str], host: HostFacts | None) -> str:
     return rf"(?m)^(\d+),(?:{listed}), ?-?\d+, ?-?\d+, ?1, ?[1-9]\d*, ?[1-9]\d*(?:,\d+,\d+,\d+)?\r?$"
 
 
-def observation(reply: Reply, install_dir: str | None, questions: Sequence[Asked] = ()) -> Observation:
+def observation(reply: Reply, where: Where, questions: Sequence[Asked] = ()) -> Observation:
     """Understand the results of ``look`` with the same questions. Raises NotInstalled, Unreadable, or Host when an operation failed."""
     found = reply.results["ld"]
     if not found.ok:
-        where = f"in {install_dir}" if install_dir else "in the registry and in the usual folders"
         raise NotInstalled(
-            reply.host.name, f"LDPlayer was not found {where} ({install.CONSOLE})", "Install it, or name its folder with install_dir"
+            reply.host.name, f"LDPlayer was not found {where.told()} ({install.CONSOLE})", "Install it, or name its folder with install_dir"
         )
     folder = str(found.values["path"])
     configs = _configs(reply)
@@ -193,6 +194,7 @@ def observation(reply: Reply, install_dir: str | None, questions: Sequence[Asked
         emulators=emulators,
         records={title: digest for title, (_record, digest) in records.items()},
         stale={title: record for title, (record, _digest) in records.items() if title not in titles},
+        installed=install.installed(reply),
         files={asked: _files(reply.results.get(f"asked.{n}")) for n, asked in enumerate(questions) if isinstance(asked, Files)},
     )
 
