@@ -78,7 +78,7 @@ $kinds = @{
     always = 'switch'; candidates = 'candidates'; file = 'text'; program = 'text'; arguments = 'text'; timeout_ms = 'number'
     output_cap = 'number'; exits = 'codes'; match = 'texts'; pattern = 'text'; interval_ms = 'number'; deadline_ms = 'number'
     desktop = 'text'; note = 'any'; from = 'text'; url = 'text'; sha256 = 'text'; over = 'text'; ms = 'number'; action = 'text'; token = 'text'
-    holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'number'; head = 'number'; space = 'switch'; folders = 'switch'
+    holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'size'; head = 'number'; space = 'switch'; folders = 'switch'
     path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'
 }
 
@@ -89,6 +89,7 @@ function Test-Kind($value, [string]$kind) {
         'text' { return $value -is [string] }
         'switch' { return $value -is [bool] }
         'code' { return $whole }
+        'size' { return $whole -and $value -ge 0 }
         'number' { return $whole -and $value -ge 0 -and $value -le [int]::MaxValue }
         'candidate' {
             if ((Get-Field $value 'path' $null) -is [string]) { return $true }

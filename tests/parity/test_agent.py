@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from apks import shelf
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host import operations
 
@@ -25,7 +26,7 @@ def _load(name: str) -> Any:
     return yaml.safe_load((CASES / f"{name}.yml").read_text(encoding="utf-8"))
 
 
-OPERATIONS = {name: _load(name) for name in ("invented-find", "invented-files", "invented-needs", "invented-programs")}
+OPERATIONS = {name: _load(name) for name in ("invented-find", "invented-files", "invented-needs", "invented-programs", "invented-more")}
 ARGUMENTS = _load("invented-arguments")
 REFUSED = _load("invented-refused")
 _PROGRAM = {"timeout_ms": 20_000, "output_cap": 65_536}
@@ -52,10 +53,11 @@ def _filled(value: Any, words: dict[str, str]) -> Any:
 class Table:
     """The cases of one file, laid out, asked and answered on one host."""
 
-    def __init__(self, ask: Asker, name: str) -> None:
+    def __init__(self, ask: Asker, name: str, url: str) -> None:
         self.ask = ask
         self.cases: list[Json] = OPERATIONS[name]
         self.root = f"{ask.home}\\{name}"
+        self.url = url
         self.mark = ask.local(f"C:\\{ask.host.world.folder.parent.name}-mark.exe")
         batch: list[Json] = [{"id": "home", "op": "find", "file": "args.exe", "candidates": [{"path": ask.home}]}]
         for number in range(len(self.cases)):
@@ -69,7 +71,7 @@ class Table:
         self.results: dict[str, Json] = {result["id"]: result for result in reply["results"]}
 
     def _words(self, number: int) -> dict[str, str]:
-        return {"$CASE": f"{self.root}\\case{number}", "$HOME": self.ask.home, "$MARK": self.mark.name}
+        return {"$CASE": f"{self.root}\\case{number}", "$HOME": self.ask.home, "$MARK": self.mark.name, "$URL": self.url}
 
     def _operations(self, number: int) -> list[Json]:
         case = self.cases[number]
@@ -89,12 +91,14 @@ class Table:
             operation["id"] = f"c{number}.{operation.get('id', position)}"
             if "needs" in operation:
                 operation["needs"] = [f"c{number}.{need}" for need in operation["needs"]]
-            for key in ("program", "path", "folder", "keep"):
+            if "over" in operation:
+                operation["over"] = f"c{number}.{operation['over']}"
+            for key in ("program", "path", "folder", "keep", "from"):
                 if key in operation:
                     operation[key] = re.sub(r"\A\{(ld|none|later)\}", rf"{{c{number}.\1}}", operation[key])
             if "text" in operation:
                 operation["data"] = b64(operation.pop("text").encode())
-            asked.append({**_PROGRAM, **operation} if operation["op"] in ("exec", "until") else operation)
+            asked.append({**_PROGRAM, **operation} if operation["op"] in ("exec", "until", "each") else operation)
         return asked
 
     def judge(self, number: int) -> None:
@@ -119,6 +123,8 @@ def _plain(result: Json, number: int) -> Json:
         plain["needs"] = result["needs"].removeprefix(f"c{number}.")
     if "sha256" in result:
         plain["hash"] = _known(result["sha256"])
+    if "runs" in result:
+        plain["keys"] = {run["key"]: _text(run["stdout"]) for run in result["runs"]}
     if "files" in result:
         plain["files"] = [_Entry(file) for file in result["files"]]
     return plain
@@ -183,7 +189,9 @@ def test_an_operation_answers_as_the_protocol_says(ask: Asker, tables: dict[str,
         pytest.skip(f"not on {ask.engine}: {reason}")
     if name not in tables:
         tables[name] = None
-        tables[name] = Table(ask, name)
+        with shelf() as server:
+            server.put("good.bin", b"good")
+            tables[name] = Table(ask, name, server.address)
     table = tables[name]
     assert table is not None, "the batch of these cases had no answer"
     table.judge(number)
@@ -202,9 +210,9 @@ def test_every_operation_code_and_key_of_the_protocol_has_a_case() -> None:
         "parents",
         "keep",
     }
-    assert operations_ == {"find", "exec", "until", "read", "write", "remove"}
+    assert operations_ == {"find", "exec", "until", "read", "write", "remove", "copy", "each", "pause", "fetch", "lease"}
     assert {name for name in operations_ | keys if not re.search(rf"\b{name}\b", used)} == set()
-    elsewhere = {"Locked", "DiskFull", "SliceOver"}  # test_batch.py
+    elsewhere = {"Locked", "DiskFull", "SliceOver", "Timeout"}  # test_batch.py and tests/faults
     codes = set(re.findall(r"`([A-Z][A-Za-z]+)`", text)) - elsewhere
     assert {code for code in codes if not re.search(rf"\b{code}\b", used)} == set()
 

@@ -277,7 +277,7 @@ def _ready(given: Mapping[str, Any], path: str, problems: list[BadOption]) -> Re
     if package is not None and not guest.PACKAGE.fullmatch(package):
         problems.append(BadOption(f"{where}.package", f"is {options.shown(package)}", "a package name such as com.example.game is wanted"))
     if shell is not None:
-        problem = guest.text_problem(shell)
+        problem = guest.exact_problem(shell)
         if problem:
             problems.append(BadOption(f"{where}.shell", f"is {options.shown(shell)}", problem))
     if matches is not None:

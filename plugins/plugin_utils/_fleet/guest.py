@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Command lines that reach Android: ``ldconsole adb``, whose text is parsed three times on its way, and what proves that a guest is ready.
+"""Command lines that reach Android: ``ldconsole adb``, whose text is parsed several times on its way, and what proves that a guest is ready.
 
-A text passes the C runtime's parser (quoted in operations.quoted), then adb's splitting of ``--command``, then the guest's shell. The middle
-one is LDPlayer's own and not documented: it takes no quote of ours for granted, so texts with a double quote are refused rather than guessed.
+A text passes the C runtime's parser (quoted in operations.quoted), then adb's splitting of ``--command``, which joins its words with single blanks, then the
+guest's shell; perhaps cmd.exe too. So whatever a user writes travels by ``exact``; what is written here needs no more than ``shell``.
 """
 
 from __future__ import annotations
@@ -16,19 +16,6 @@ BOOTED_ANSWER = r"(?m)^1\r?$"
 
 #: Longest text: Windows takes 32,767 characters for a whole command line, adb's own protocol 4,096 before version 1.0.41.
 LONGEST = 4000
-
-
-def text_problem(text: str) -> str | None:
-    """Why a shell text cannot be handed through ``--command``, or None."""
-    if not text.strip():
-        return "a command is wanted"
-    if '"' in text:
-        return "a text with \" does not pass LDPlayer's command line unharmed; use single quotes"
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        return "one line without control characters is wanted"
-    if len(text) > LONGEST:
-        return f"at most {LONGEST} characters are wanted (these are {len(text)})"
-    return None
 
 
 def shell(text: str) -> str:

@@ -154,7 +154,7 @@ def _proof(wanted: Wanted) -> tuple[str, str]:
     if wanted.ready.package is not None:
         return guest.in_front(wanted.ready.package)
     if wanted.ready.shell is not None:
-        return guest.shell(wanted.ready.shell), wanted.ready.matches
+        return guest.exact(wanted.ready.shell), wanted.ready.matches
     return guest.BOOTED, guest.BOOTED_ANSWER
 
 

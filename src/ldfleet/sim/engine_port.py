@@ -124,6 +124,10 @@ def _number(value: Any) -> bool:
     return type(value) is int and 0 <= value <= _LARGEST
 
 
+def _size(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
 def _candidate(value: Any) -> bool:
     return isinstance(value, dict) and (_text(value.get("path")) or (_text(value.get("registry")) and _text(value.get("value"))))
 
@@ -136,14 +140,13 @@ def _each(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
 _HOLDS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("id", "op", "file", "program", "arguments", "pattern", "folder", "path", "data", "expect", "keep"), _text),
     **dict.fromkeys(("desktop", "from", "url", "sha256", "over", "action", "token", "holder"), _text),
-    **dict.fromkeys(
-        ("protocol", "slice_ms", "lock_ms", "timeout_ms", "output_cap", "interval_ms", "deadline_ms", "max_bytes", "head", "ms"), _number
-    ),
+    **dict.fromkeys(("protocol", "slice_ms", "lock_ms", "timeout_ms", "output_cap", "interval_ms", "deadline_ms", "head", "ms"), _number),
     **dict.fromkeys(("once", "always", "content", "parents", "space", "folders"), _switch),
     "needs": _each(_text),
     "match": _each(_text),
     "exits": _each(_code),
     "candidates": _each(_candidate),
+    "max_bytes": _size,
     "note": lambda _value: True,
     "ops": lambda value: isinstance(value, list),
 }
