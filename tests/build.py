@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import ownership
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.observed import Observation, observation
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ownership import Origin, Owned
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Problem, Reply, Result
@@ -80,7 +81,7 @@ def seen(emulators: Sequence[Mapping[str, Any]], acp: int = 1252) -> Observation
         if emulator.get("owned", True):
             protect, resume = bool(emulator.get("protect")), bool(emulator.get("resume"))
             records.append(Owned(name, INSTALL, Origin(emulator.get("origin", "created")), protect, resume, 1))
-    return observation(reply("".join(rows).encode(f"cp{acp}"), configs, records, acp), None)
+    return observation(reply("".join(rows).encode(f"cp{acp}"), configs, records, acp), ANYWHERE)
 
 
 def config_text(emulator: Mapping[str, Any]) -> str:

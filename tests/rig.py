@@ -19,6 +19,7 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import con
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.conversation import Ask, Talk
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import ReplyLost
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE, Where
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 from ldfleet.sim import engine_port
 from ldfleet.sim.assembly import assemble
@@ -115,7 +116,7 @@ class Direct:
     desktop: str = "auto"
     user: str = "Administrator"
     agent: ClassVar[str] = "# agent"
-    install: ClassVar[str | None] = None
+    install: ClassVar[Where] = ANYWHERE
 
     def run(self, script: str, payload: bytes) -> str:
         self.runs += 1
@@ -143,10 +144,10 @@ class Through:
     runs: int = 0
 
     @property
-    def install(self) -> str | None:
+    def install(self) -> Where:
         """Hosts on Wine share one registry, so there the folder is named."""
         engine = self.host.engine
-        return self.host.world.spec.install_dir if engine is not None and engine.seat is not None else None
+        return Where(self.host.world.spec.install_dir) if engine is not None and engine.seat is not None else ANYWHERE
 
     def run(self, script: str, payload: bytes) -> str:
         self.runs += 1
@@ -226,11 +227,11 @@ def talk(direct: Direct, conversation: Talk, check: bool = False) -> dict[str, A
         return result
 
 
-def _observe(link: Session, goal: desired.Desired, install: str | None) -> observed.Observation:
+def _observe(link: Session, goal: desired.Desired, install: Where) -> observed.Observation:
     return look(link, lower.questions(goal), install)
 
 
-def look(link: Session, asked: Sequence[observed.Asked], install: str | None = None) -> observed.Observation:
+def look(link: Session, asked: Sequence[observed.Asked], install: Where = ANYWHERE) -> observed.Observation:
     """What an action's observation is."""
     looking = converge.observing(install, asked)
     try:

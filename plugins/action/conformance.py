@@ -21,7 +21,7 @@ class ActionModule(FleetAction):
     _supports_check_mode = False
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
-        seen = observe(session, given["install_dir"])
+        seen = observe(session, given["where"])
         chapters = conformance.examine(seen, secrets.token_hex(3))
         try:
             ask = next(chapters)
@@ -34,6 +34,6 @@ class ActionModule(FleetAction):
             return report.conformance(end.value, seen)
         finally:
             session.desktop = given["desktop_session"]
-            left = conformance.leftovers(observe(session, given["install_dir"]))
+            left = conformance.leftovers(observe(session, given["where"]))
             if left:
                 self.work(session, left, _CLEAN_MS, ["conformance: clean up"])

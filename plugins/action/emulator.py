@@ -17,6 +17,6 @@ class ActionModule(FleetAction):
     module = "emulator"
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
-        needed = given["desktop_session"] != "never"
-        wanted = desired.build([given], where="", starting=desired.starting(given), desktop_needed=needed)
+        needed, folder = given["desktop_session"] != "never", desired.backup_folder(given)
+        wanted = desired.build([given], where="", starting=desired.starting(given), desktop_needed=needed, backup_folder=folder)
         return self.reconcile(wanted, session, given)

@@ -17,4 +17,4 @@ class ActionModule(FleetAction):
     module = "emulator_backup"
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
-        return self.talk(backup.talk(backup.wish(given), given["install_dir"]), session)
+        return self.talk(backup.talk(backup.wish(given), given["where"]), session)

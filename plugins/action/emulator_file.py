@@ -17,4 +17,4 @@ class ActionModule(FleetAction):
     module = "emulator_file"
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
-        return self.talk(files.talk(files.wish(given), given["install_dir"]), session)
+        return self.talk(files.talk(files.wish(given), given["where"]), session)

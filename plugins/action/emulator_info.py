@@ -17,4 +17,4 @@ class ActionModule(FleetAction):
     module = "emulator_info"
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
-        return report.info(observe(session, given["install_dir"]), given["names"], given["owned"])
+        return report.info(observe(session, given["where"]), given["names"], given["owned"])

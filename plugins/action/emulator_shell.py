@@ -19,7 +19,7 @@ class ActionModule(FleetAction):
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         errand = shell.errand(given, secrets.token_hex(8))
-        seen = observe(session, given["install_dir"], shell.asks(errand))
+        seen = observe(session, given["where"], shell.asks(errand))
         emulator = shell.target(errand, seen, given["desktop_session"] != "never")
         due = shell.due(errand, emulator)
         if not due or (self.checking and errand.changes):

@@ -19,7 +19,7 @@ class ActionModule(FleetAction):
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         defaults, profiles = desired.shared(given["defaults"], given["profiles"], spec(self.module)["emulators"]["suboptions"])
         starting = desired.starting(given)
-        needed = given["desktop_session"] != "never"
+        needed, folder = given["desktop_session"] != "never", desired.backup_folder(given)
         entries, purge, most = given["emulators"], given["purge"], given["max_destroy"]
-        wanted = desired.build(entries, defaults, profiles, purge, most, starting=starting, desktop_needed=needed)
+        wanted = desired.build(entries, defaults, profiles, purge, most, starting=starting, desktop_needed=needed, backup_folder=folder)
         return self.reconcile(wanted, session, given)

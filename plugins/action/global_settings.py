@@ -17,4 +17,4 @@ class ActionModule(FleetAction):
     module = "global_settings"
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
-        return self.talk(host_settings.talk(host_settings.wanted(given), given["install_dir"]), session)
+        return self.talk(host_settings.talk(host_settings.wanted(given), given["where"]), session)

@@ -20,11 +20,12 @@ import yaml
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ._fleet import converge, desired, lower, observed, options, report
+from ._fleet import converge, desired, install, lower, observed, options, report
 from ._fleet.converge import Outcome, Round
 from ._fleet.conversation import Ask, Talk
 from ._fleet.desired import Desired
 from ._fleet.errors import BadOption, FleetError, NotInstalled, ReplyLost, Unreachable, Unreadable, Yours
+from ._fleet.install import Where
 from ._fleet.lower import Lease
 from ._fleet.observed import Asked, Observation
 from ._host.batch import Reply
@@ -82,6 +83,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             self._refuse_what_raw_cannot()
             given = options.checked(spec(self.module), _plain(self._task.args), desired.TAKERS)
             session.desktop = given["desktop_session"]
+            given["where"] = install.where(given)
             result.update(self.act(given, session))
         except FleetError as error:
             result.update(msg=str(error), errors=[single.as_dict() for single in error.each()])
@@ -100,18 +102,18 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         return bool(self._task.check_mode)
 
     def reconcile(self, wanted: Desired, session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Observe, plan, and unless this is check mode apply and prove. ``given``: install_dir, time_slice (seconds)."""
-        install_dir, slice_ms = given["install_dir"], _slice_ms(given["time_slice"])
-        seen = observe(session, install_dir, lower.questions(wanted))
+        """Observe, plan, and unless this is check mode apply and prove. ``given``: where, time_slice (seconds)."""
+        where, slice_ms = given["where"], _slice_ms(given["time_slice"])
+        seen = observe(session, where, lower.questions(wanted))
         if self.checking:
             outcome = converge.check(wanted, seen)
         else:
-            outcome = self._carried(wanted, seen, session, install_dir, slice_ms)
+            outcome = self._carried(wanted, seen, session, where, slice_ms)
         return report.result(outcome, session.about, bool(self._task.diff))
 
-    def _carried(self, wanted: Desired, seen: Observation, session: Session, install_dir: str | None, slice_ms: int) -> Outcome:
+    def _carried(self, wanted: Desired, seen: Observation, session: Session, where: Where, slice_ms: int) -> Outcome:
         lease = Lease(secrets.token_hex(8), _holder())
-        work = converge.converge(wanted, seen, install_dir, lease, slice_ms)
+        work = converge.converge(wanted, seen, where, lease, slice_ms)
         try:
             batch = next(work)
             while True:
@@ -120,7 +122,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
                     reply = session.act(batch.operations, slice_ms, report.note(batch, lease))
                 except ReplyLost:
                     # What was done is unknown: look, and let the plan be made anew from what is there.
-                    reply = session.ask(observed.look(install_dir, lower.questions(wanted)), _LOOK_MS)
+                    reply = session.ask(observed.look(where, lower.questions(wanted)), _LOOK_MS)
                 batch = work.send(reply)
         except StopIteration as end:
             outcome: Outcome = end.value
@@ -167,9 +169,9 @@ def _slice_ms(seconds: int) -> int:
     return seconds * 1000
 
 
-def observe(session: Session, install_dir: str | None, asked: Sequence[Asked] = ()) -> Observation:
+def observe(session: Session, where: Where, asked: Sequence[Asked] = ()) -> Observation:
     """One round trip (two where a config cannot be understood): everything that a plan needs. Raises FleetError."""
-    looking = converge.observing(install_dir, asked)
+    looking = converge.observing(where, asked)
     try:
         operations = next(looking)
         while True:

@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_VERSIONS = {"9": "9.0.79.2", "14": "14.0.26.1"}
+_VERSIONS = {"5": "5.0.13.1", "9": "9.0.79.2", "14": "14.0.26.1"}
 
 
 def main() -> None:
@@ -58,7 +58,9 @@ def sim(
     engine: Annotated[
         str, typer.Option(help="What runs the agent: port (Python), pwsh (PowerShell on Linux) or wine (PowerShell on the Windows API).")
     ] = "port",
-    ldplayer: Annotated[str, typer.Option(help="LDPlayer's version: 9 or 14.")] = "9",
+    ldplayer: Annotated[
+        list[str] | None, typer.Option(help="LDPlayer's version: 5, 9 (as without it) or 14. More than once: side by side on each host.")
+    ] = None,
     chinese: Annotated[bool, typer.Option("--chinese", help="A Chinese Windows (code page 936) with the Chinese LDPlayer.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, help="Simulated seconds a second.")] = 10.0,
     powershell_start: Annotated[float, typer.Option(min=0, help="Seconds that each start of PowerShell takes.")] = 0.7,
@@ -68,13 +70,10 @@ def sim(
     """Run simulated Windows hosts with LDPlayer on loopback until Ctrl-C, for any WinRM client."""
     if engine not in ("port", "pwsh", "wine"):
         raise typer.BadParameter(f"{engine!r} is no engine; port, pwsh or wine is wanted", param_hint="--engine")
-    if ldplayer not in _VERSIONS:
-        raise typer.BadParameter(f"{ldplayer!r} is not simulated; 9 or 14 is wanted", param_hint="--ldplayer")
-    version = _VERSIONS[ldplayer]
-    spec = Spec.chinese(version) if chinese else Spec(version=version, install_dir=f"C:\\LDPlayer\\LDPlayer{ldplayer}")
+    specs = [_spec(number, chinese) for number in dict.fromkeys(ldplayer or ["9"])]
     with ExitStack() as stack:
         folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ldfleet-sim-")))
-        plan = Plan(hosts, port, https, engine, spec, speed, powershell_start=powershell_start)
+        plan = Plan(hosts, port, https, engine, specs[0], speed, powershell_start=powershell_start, beside=tuple(specs[1:]))
         try:
             farm = stack.enter_context(Farm(plan, folder))
         except (NoEngine, PortTaken, OSError) as error:
@@ -88,6 +87,12 @@ def sim(
             typer.echo(f"{hosts} simulated hosts; inventory in {inventory}")
         typer.echo("running until Ctrl-C", err=True)
         _wait()
+
+
+def _spec(number: str, chinese: bool) -> Spec:
+    if number not in _VERSIONS:
+        raise typer.BadParameter(f"{number!r} is not simulated; 5, 9 or 14 is wanted", param_hint="--ldplayer")
+    return Spec.chinese(_VERSIONS[number]) if chinese else Spec.of(_VERSIONS[number])
 
 
 def _wait() -> None:

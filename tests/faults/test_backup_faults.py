@@ -10,6 +10,7 @@ import pytest
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import backup
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import NotConverged, Refused
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
 from ldfleet.sim.world import World
 
 FOLDER = "C:\\backups\\ld"
@@ -27,7 +28,7 @@ def _emulator(world: World, **settings: Any) -> None:
 
 
 def _run(world: World, name: str = "golden", **wish: Any) -> dict[str, Any]:
-    return rig.talk(rig.Direct(world), backup.talk(backup.Wish(name, FOLDER, **wish), None))
+    return rig.talk(rig.Direct(world), backup.talk(backup.Wish(name, FOLDER, **wish), ANYWHERE))
 
 
 def _files(world: World) -> list[str]:

@@ -11,6 +11,7 @@ import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import files, options
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, NotConverged, Refused
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
 from ldfleet.sim.world import World
 
 HOST, GUEST = "C:\\files\\a b's.txt", "/sdcard/Download/ü b's.txt"
@@ -32,7 +33,7 @@ def world(tmp_path: Path) -> World:
 def _do(world: World, check: bool = False, **given: Any) -> dict[str, Any]:
     arguments = {"name": "scout", "host_path": HOST, "guest_path": GUEST, **given}
     wish = files.wish(options.checked(spec("emulator_file"), arguments))
-    return rig.talk(rig.Direct(world), files.talk(wish, None), check)
+    return rig.talk(rig.Direct(world), files.talk(wish, ANYWHERE), check)
 
 
 def test_push_is_proved_and_then_nothing_is_left_to_do(world: World) -> None:

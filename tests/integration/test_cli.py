@@ -56,7 +56,7 @@ def test_sim_on_a_chinese_windows_with_https(tmp_path: Path) -> None:
     ("options", "says"),
     [
         (["--engine", "quantum"], "'quantum' is no engine; port, pwsh or wine is wanted"),
-        (["--ldplayer", "7"], "'7' is not simulated; 9 or 14 is wanted"),
+        (["--ldplayer", "7"], "'7' is not simulated; 5, 9 or 14 is wanted"),
         (["--hosts", "0"], "greater than or equal to 1"),
         (["--speed", "-1"], "greater than or equal to 0.01"),
     ],

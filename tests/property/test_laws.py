@@ -63,7 +63,7 @@ WISHES = st.fixed_dictionaries(
         "max_destroy": st.integers(0, 4),
     }
 )
-SPECS = st.sampled_from([Spec(), Spec(version="14.0.26.1", install_dir="C:\\LDPlayer\\LDPlayer14")])
+SPECS = st.sampled_from([Spec(), Spec.of("14.0.26.1"), Spec.of("5.0.13.1")])
 
 
 @contextmanager

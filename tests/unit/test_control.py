@@ -11,6 +11,7 @@ import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import control, options
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import NotConverged, Refused
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
 from ldfleet.sim.layout import Spec
 from ldfleet.sim.world import World
 
@@ -27,7 +28,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
 
 def _do(world: World, **given: Any) -> dict[str, Any]:
     checked = options.checked(spec("emulator_control"), {"name": "scout", **given})
-    return rig.talk(rig.Direct(world), control.talk(checked))
+    return rig.talk(rig.Direct(world), control.talk({**checked, "where": ANYWHERE}))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from . import backups, conversation, desired, install, interlude, observed, owne
 from .backups import Backup
 from .conversation import Ask, Do, Json, Talk
 from .errors import BadOption, BadOptions, NotConverged, Refused
+from .install import Where
 from .observed import Emulator, Observation, Run
 from .options import shown
 
@@ -90,10 +91,10 @@ class _Found:
         return max(self.disks.get(emulator.index, (0, 0))[1], self.changed.get(emulator.index, 0))
 
 
-def talk(wanted: Wish, install_dir: str | None) -> Talk:
+def talk(wanted: Wish, where: Where) -> Talk:
     """Look, and do what the state asks for."""
-    found = _found((yield Ask(tuple(_look(wanted, observed.look(install_dir))))), install_dir)
-    return (yield from _STATES[wanted.state](wanted, found, install_dir))
+    found = _found((yield Ask(tuple(_look(wanted, observed.look(where))))), where)
+    return (yield from _STATES[wanted.state](wanted, found, where))
 
 
 def _look(wanted: Wish, look: Iterable[Operation]) -> list[Operation]:
@@ -105,8 +106,8 @@ def _look(wanted: Wish, look: Iterable[Operation]) -> list[Operation]:
     ]
 
 
-def _found(reply: Reply, install_dir: str | None) -> _Found:
-    seen = observed.observation(reply, install_dir)
+def _found(reply: Reply, where: Where) -> _Found:
+    seen = observed.observation(reply, where)
     listing = conversation.expect(reply, "backups", "looking into the folder of the backups")
     folders = {str(item["name"]).lower(): item for item in conversation.expect(reply, "disks", "looking at the disks").values["folders"]}
     files = {str(item["name"]).lower(): item for item in reply.results["configs"].values["files"]}
@@ -123,7 +124,7 @@ def _found(reply: Reply, install_dir: str | None) -> _Found:
 # ---- present ------------------------------------------------------------------------------------------------------------------------
 
 
-def _present(wanted: Wish, found: _Found, install_dir: str | None) -> Talk:
+def _present(wanted: Wish, found: _Found, where: Where) -> Talk:
     emulator = conversation.one(found.seen, wanted.name)
     before = backups.listed(found.listing, wanted.name)
     reason = _outdated(wanted, emulator, before, found)
@@ -135,11 +136,11 @@ def _present(wanted: Wish, found: _Found, install_dir: str | None) -> Talk:
     if reason:
         _refuse_to_make(wanted, emulator, found)
         reply = yield Do(_make(wanted, emulator, found), conversation.texts(making), planned, _slice_ms(wanted))
-        found = _found(reply, install_dir)
+        found = _found(reply, where)
         there = backups.listed(found.listing, wanted.name)
         yield from _proved(wanted, before, there, reply, planned)
     if surplus:
-        found = _found((yield _delete(surplus, wanted, found, planned)), install_dir)
+        found = _found((yield _delete(surplus, wanted, found, planned)), where)
         there = backups.listed(found.listing, wanted.name)
         _gone(surplus, there)
     return {**planned, "backups": _listed(there)}
@@ -207,7 +208,7 @@ def _proved(wanted: Wish, before: tuple[Backup, ...], there: tuple[Backup, ...],
     evidence = _evidence(reply, ("folder", "guard", "stopped", "backup"))
     if not new:
         raise NotConverged(wanted.name, f"no backup came of it ({evidence})", "Nothing older was removed")
-    yield _delete(tuple(new), wanted, _found(reply, None), planned)
+    yield _delete(tuple(new), wanted, _found(reply, install.ANYWHERE), planned)
     raise NotConverged(
         wanted.name, f"the backup is no good, and was removed again: {new[0].problem} ({evidence})", "Nothing older was removed"
     )
@@ -242,7 +243,7 @@ def _gone(removed: tuple[Backup, ...], there: tuple[Backup, ...]) -> None:
 # ---- restored -----------------------------------------------------------------------------------------------------------------------
 
 
-def _restored(wanted: Wish, found: _Found, install_dir: str | None) -> Talk:
+def _restored(wanted: Wish, found: _Found, where: Where) -> Talk:
     seen, emulator = found.seen, conversation.one(found.seen, wanted.name)
     chosen = _chosen(wanted, found)
     note, path = _note(wanted, chosen), f"{_RESTORED}\\{ownership.key(seen.install, wanted.name)}.json"
@@ -256,7 +257,7 @@ def _restored(wanted: Wish, found: _Found, install_dir: str | None) -> Talk:
         return planned
     _refuse_to_restore(wanted, emulator, chosen, found)
     reply = yield Do(_restore(wanted, emulator, chosen, found), conversation.texts(actions), planned, _slice_ms(wanted))
-    after = _found(reply, install_dir)
+    after = _found(reply, where)
     _put_right(wanted, emulator, found, after, reply)
     write = operations.write("note", path, note, noted.values["sha256"] if noted is not None else "absent", parents=True)
     conversation.expect((yield Do((write,), (), planned)), "note", "remembering what was restored")
@@ -347,13 +348,13 @@ def _put_right(wanted: Wish, emulator: Emulator, before: _Found, after: _Found, 
 # ---- absent -------------------------------------------------------------------------------------------------------------------------
 
 
-def _absent(wanted: Wish, found: _Found, install_dir: str | None) -> Talk:
+def _absent(wanted: Wish, found: _Found, where: Where) -> Talk:
     there = backups.listed(found.listing, wanted.name)
     doomed = tuple(backup for backup in there if wanted.file is None or backup.file.lower() == wanted.file.lower())
     planned = _result(found, there, _removals(doomed, "shall be absent"), doomed)
     if not doomed:
         return planned
-    found = _found((yield _delete(doomed, wanted, found, planned)), install_dir)
+    found = _found((yield _delete(doomed, wanted, found, planned)), where)
     there = backups.listed(found.listing, wanted.name)
     _gone(doomed, there)
     return {**planned, "backups": _listed(there)}

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .._host.batch import Result
+from .install import CONFIG_FOLDER
+from .observed import Emulator, Listing, Observation, Run
 
 #: Bytes of a 7z archive's start header (7zFormat.txt in the LZMA SDK): signature, version, checksum of the last twenty bytes, and in these the
 #: offset, the length and the checksum of the next header, which ends the archive.
@@ -24,6 +26,7 @@ HEAD = 32
 _SIGNATURE = b"7z\xbc\xaf\x27\x1c"
 
 SUFFIX = ".ldbk"
+DISKS = r"{ld}\vms"
 #: What is in a folder that ldfleet made for backups.
 README = "README.txt"
 README_TEXT = (
@@ -104,6 +107,29 @@ def surplus(backups: Sequence[Backup], keep: int | None, new: int) -> tuple[Back
         return ()
     good = [backup for backup in backups if backup.problem is None]
     return (*good[max(0, keep - new) :], *(backup for backup in backups if backup.problem is not None))
+
+
+def asks(folder: str) -> tuple[Listing, Listing, Listing]:
+    """What must be seen to tell whether a backup is up to date: the backups with their heads, the disks, the configs."""
+    backups = Listing(folder, f"*{SUFFIX}", head=HEAD, space=True)
+    return backups, Listing(DISKS, "leidian*", folders=True), Listing(CONFIG_FOLDER, "leidian*.config")
+
+
+def needed(seen: Observation, emulator: Emulator, folder: str) -> bool:
+    """Whether an emulator changed after its newest whole backup, or has none. What runs changes."""
+    files, disks, configs = (seen.listings[asked] for asked in asks(folder))
+    good = [backup for backup in listed(files, emulator.title) if backup.problem is None]
+    name = f"leidian{emulator.index}"
+    changes = [int(item["modified_ms"]) for item in disks.values["folders"] if str(item["name"]).lower() == name]
+    changes += [int(item["modified_ms"]) for item in configs.values["files"] if str(item["name"]).lower() == f"{name}.config"]
+    return not good or emulator.run is not Run.STOPPED or good[0].modified_ms < max(changes, default=0)
+
+
+def room(seen: Observation, emulator: Emulator, folder: str) -> tuple[int, int]:
+    """Bytes that a backup may need (the size of the disks), and bytes free where it goes (-1: unknown)."""
+    files, disks, _configs = (seen.listings[asked] for asked in asks(folder))
+    sizes = [int(item["bytes"]) for item in disks.values["folders"] if str(item["name"]).lower() == f"leidian{emulator.index}"]
+    return sum(sizes), int(files.values.get("free_bytes", -1))
 
 
 def folder_problem(folder: str) -> str | None:

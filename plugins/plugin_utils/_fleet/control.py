@@ -17,6 +17,7 @@ from .._host.operations import Operation
 from . import conversation, desired, install, interlude, observed, report
 from .conversation import Ask, Do, Json, Talk
 from .errors import BadOption, BadOptions, NotConverged, Refused
+from .install import Where
 from .observed import Emulator, Observation, Run
 from .options import shown
 
@@ -83,14 +84,14 @@ def check(given: Given) -> None:
 def talk(given: Given) -> Talk:
     """Look whether it runs, and do it."""
     check(given)
-    act, install_dir = ACTS[given["action"]], given["install_dir"]
-    seen = observed.observation((yield Ask(tuple(observed.look(install_dir)))), install_dir)
+    act, where = ACTS[given["action"]], given["where"]
+    seen = observed.observation((yield Ask(tuple(observed.look(where)))), where)
     emulator = None if act.of_host else conversation.one(seen, given["name"])
     _refuse(given, emulator, seen)
     step = conversation.action(given["action"], given["name"] or seen.host.name, act.tells(given))
     planned: Json = {"changed": True, "actions": [step], "host": report.host(seen), "diff": conversation.diff((), [step["text"]])}
     reply = yield Do(_operations(given, act, emulator, seen), (step["text"],), planned, _COMMAND_MS + interlude.LONGEST_MS)
-    _judge(given, emulator, reply, install_dir)
+    _judge(given, emulator, reply, where)
     return planned
 
 
@@ -123,7 +124,7 @@ def _console(act: Act, given: Given, of: list[str]) -> Operation:
     return operations.execute("act", install.PROGRAM, words, _COMMAND_MS, exits=(0,), match=[r"\A[ \r\n]*$"])
 
 
-def _judge(given: Given, emulator: Emulator | None, reply: Reply, install_dir: str | None) -> None:
+def _judge(given: Given, emulator: Emulator | None, reply: Reply, where: Where) -> None:
     wrong = [
         reply.results[id]
         for id in ("guard", "quit", "stopped", "launch", "started", "act")
@@ -135,6 +136,6 @@ def _judge(given: Given, emulator: Emulator | None, reply: Reply, install_dir: s
             about, f"{given['action']} did not take: {wrong[0].id} said {conversation.told(wrong[0])}", "Look at it on the host"
         )
     if emulator is not None and not ACTS[given["action"]].command:
-        now = observed.observation(reply, install_dir).titled(emulator.title)
+        now = observed.observation(reply, where).titled(emulator.title)
         if now is None or now.run is not Run.RUNNING or now.vm_pid == emulator.vm_pid:
             raise NotConverged(emulator.title, "it was stopped and started, and does not run with a new VM", "Start it")

@@ -17,6 +17,7 @@ from .._host.operations import Operation
 from . import apps, lower, observed, remedy
 from .desired import Desired, State
 from .errors import FleetError, Held, NotConverged
+from .install import Where
 from .lower import Lease, Lowered
 from .observed import Asked, Emulator, Observation, Run
 from .options import shown
@@ -53,9 +54,9 @@ class Outcome:
     failures: tuple[FleetError, ...] = ()
 
 
-def observing(install_dir: str | None, asked: Sequence[Asked]) -> Generator[list[Operation], Reply, Observation]:
+def observing(where: Where, asked: Sequence[Asked]) -> Generator[list[Operation], Reply, Observation]:
     """One look, and a second one at the kept configs where a config cannot be understood. Send each list's Reply (nothing has effects)."""
-    seen = observed.observation((yield observed.look(install_dir, asked)), install_dir, asked)
+    seen = observed.observation((yield observed.look(where, asked)), where, asked)
     if seen.sick:
         seen = replace(seen, kept=observed.kept((yield observed.look_at_kept())))
     return seen
@@ -67,9 +68,7 @@ def check(desired: Desired, first: Observation) -> Outcome:
     return Outcome(run.first, first, first, _declared(desired), failures=tuple(run.certain()))
 
 
-def converge(
-    desired: Desired, first: Observation, install_dir: str | None, lease: Lease, slice_ms: int
-) -> Generator[Round, Reply, Outcome]:
+def converge(desired: Desired, first: Observation, where: Where, lease: Lease, slice_ms: int) -> Generator[Round, Reply, Outcome]:
     """Lead a host from ``first`` to ``desired``. Send each Round's Reply; the generator returns the Outcome.
 
     Raises what observation() raises when a reply cannot be understood, and Held when another one works on the host: nothing is done after that.
@@ -85,7 +84,7 @@ def converge(
             todo, desired, seen, {key: proof for key, (proof, _since) in run.pending.items()}, lease, slice_ms, run.resting(seen)
         )
         reply = yield Round(batch.operations, tuple(batch.proofs), (*batch.waits, *(step.name for step in batch.pending)))
-        before, seen = seen, replace(observed.observation(reply, install_dir, asked), kept=seen.kept)
+        before, seen = seen, replace(observed.observation(reply, where, asked), kept=seen.kept, installed=seen.installed)
         run.note(batch, reply, before)
         plan = make(desired, seen)
         run.judge(plan, seen)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import apps, guest, options
+from . import apps, backups, guest, options
 from .apps import App
 from .errors import BadOption, BadOptions
 from .settings import AUTO, IDENTITY, SETTINGS, Value
@@ -106,6 +106,8 @@ class Count:
 class Desired:
     """All that one task says of one host. ``max_destroy``: how many emulators purge and lower counts may remove together.
 
+    ``backup_folder``: where a backup must be before an emulator is removed; None: none is made.
+
     ``desktop_needed``: starting and stopping works only in the session of the user who is logged on (False: this connection is that session).
     """
 
@@ -115,10 +117,24 @@ class Desired:
     max_destroy: int = 0
     starting: Starting = Starting()
     desktop_needed: bool = True
+    backup_folder: str | None = None
 
     def named(self) -> Mapping[str, Emulator]:
         """By title."""
         return {emulator.name: emulator for emulator in self.emulators}
+
+
+def backup_folder(given: Mapping[str, Any]) -> str | None:
+    """From a module's options. Raises BadOption."""
+    folder = given["backup_folder"]
+    if given["on_remove"] != "backup":
+        return None
+    if folder is None:
+        raise BadOption("backup_folder", "is missing", "on_remove: backup needs it")
+    problem = backups.folder_problem(folder)
+    if problem:
+        raise BadOption("backup_folder", f"is {options.shown(folder)}", problem)
+    return str(folder).rstrip("\\/")
 
 
 def starting(given: Mapping[str, Any]) -> Starting:
@@ -143,6 +159,7 @@ def build(
     where: str = "emulators",
     starting: Starting = _STANDARD,
     desktop_needed: bool = True,
+    backup_folder: str | None = None,
 ) -> Desired:
     """Make Desired from entries whose types are already checked (see options.checked).
 
@@ -167,7 +184,7 @@ def build(
     problems += _title_problems(emulators) + _name_clashes(emulators) + _identity_clashes(emulators) + starting.problems()
     if problems:
         raise BadOptions(problems)
-    return Desired(tuple(emulators), tuple(counts), purge, max_destroy, starting, desktop_needed)
+    return Desired(tuple(emulators), tuple(counts), purge, max_destroy, starting, desktop_needed, backup_folder)
 
 
 def one_app(given: Mapping[str, Any]) -> Desired:

@@ -18,6 +18,7 @@ from .._host.operations import Operation
 from . import backups, conversation, desired, guest, install, observed, report
 from .conversation import Ask, Do, Json, Talk
 from .errors import BadOption, BadOptions, NotConverged, Refused
+from .install import Where
 from .observed import Emulator, Observation, Question, Run
 from .options import shown
 
@@ -96,9 +97,9 @@ def _guest_problem(path: str) -> str:
     return f"is {shown(path)}; {problem}" if problem else ""
 
 
-def talk(wanted: Wish, install_dir: str | None) -> Talk:
+def talk(wanted: Wish, where: Where) -> Talk:
     """Look at both ends, and carry the file over where they differ."""
-    ends = _ends((yield Ask((*observed.look(install_dir, (wanted.question,)), _listing(wanted)))), wanted, install_dir)
+    ends = _ends((yield Ask((*observed.look(where, (wanted.question,)), _listing(wanted)))), wanted, where)
     emulator = conversation.one(ends.seen, wanted.name)
     _refuse(wanted, emulator, ends)
     before = _guest_hash(emulator)
@@ -109,7 +110,7 @@ def talk(wanted: Wish, install_dir: str | None) -> Talk:
     if same:
         return planned
     reply = yield Do(_operations(wanted, emulator, ends), (step["text"],), planned, wanted.timeout * 1000 + 2 * _ADB_MS)
-    after = _ends(reply, wanted, install_dir)
+    after = _ends(reply, wanted, where)
     _judge(wanted, wanted_hash, ends, after, reply)
     return {**planned, "sha256": after.host}
 
@@ -118,8 +119,8 @@ def _listing(wanted: Wish) -> Operation:
     return operations.always(operations.listing("file", wanted.folder + "\\", wanted.file, _LARGEST, head=len(_PNG)))
 
 
-def _ends(reply: Reply, wanted: Wish, install_dir: str | None) -> _Ends:
-    seen = observed.observation(reply, install_dir, (wanted.question,))
+def _ends(reply: Reply, wanted: Wish, where: Where) -> _Ends:
+    seen = observed.observation(reply, where, (wanted.question,))
     result = conversation.expect(reply, "file", f"looking for {wanted.host_path}")
     found = next(iter(result.values["files"]), None)
     if found is None:

@@ -18,6 +18,7 @@ from . import config, conversation, install, observed, ownership, report
 from .config import ConfigFile
 from .conversation import Ask, Do, Json, Talk
 from .errors import BadOption, BadOptions, NotConverged, Refused, Unreadable
+from .install import Where
 from .observed import Observation, Run
 from .options import shown
 from .plan import Change, Step, Verb
@@ -78,10 +79,10 @@ def wanted(given: Mapping[str, Any]) -> dict[str, Value]:
     return found
 
 
-def talk(declared: Mapping[str, Value], install_dir: str | None) -> Talk:
+def talk(declared: Mapping[str, Value], where: Where) -> Talk:
     """Keep the settings of a host's LDPlayer as declared: one batch to look, one to change and look again."""
-    reply = yield Ask((*observed.look(install_dir), _windows()))
-    seen, found = observed.observation(reply, install_dir), _file(reply)
+    reply = yield Ask((*observed.look(where), _windows()))
+    seen, found = observed.observation(reply, where), _file(reply)
     changes = _changes(declared, found)
     if not changes:
         return _result(seen, found, ())

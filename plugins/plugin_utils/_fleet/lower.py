@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from .._host import operations
 from .._host.operations import Operation
-from . import apps, guest, install, observed, ownership, settings
+from . import apps, backups, guest, install, observed, ownership, settings
 from .desired import Desired, State
 from .desired import Emulator as Wanted
 from .observed import Emulator as Seen
@@ -29,6 +29,8 @@ _COMMAND_MS = 60_000
 _COPY_MS = 900_000
 _APPEARS_MS = 20_000
 _REMOVE_MS = 180_000
+#: What farms give it (one project calls backup "not working" after 120 s).
+_BACKUP_MS = 600_000
 #: After `quit` the processes vanish within 8 s (LDPlayer 14); after that it is hanging.
 _STOP_MS = 60_000
 _POLL_MS = 500
@@ -113,6 +115,8 @@ def _first_part(plan: Plan, seen: Observation, pending: Mapping[Key, Operation])
         if step.key in pending:
             yield step
             continue
+        if step.verb is Verb.REMOVE and any(other.verb is Verb.BACKUP and other.name == step.name for other in plan.steps):
+            continue  # first the next look must show the backup
         if step.verb in APP_VERBS and not _reachable(step, plan, seen):
             continue
         if creates and step.verb not in (Verb.ADOPT, Verb.RECORD, Verb.HEAL, Verb.CREATE, Verb.CLONE) and not _plain_stop(step, plan):
@@ -161,7 +165,8 @@ def questions(desired: Desired) -> tuple[observed.Asked, ...]:
         if wanted.state is State.RUNNING:
             asked.setdefault(_proof(wanted), set()).add(wanted.name)
     ready = [observed.Question(command, answer, frozenset(titles)) for (command, answer), titles in asked.items()]
-    return (*ready, *_app_questions(desired))
+    folders = backups.asks(desired.backup_folder) if desired.backup_folder is not None else ()
+    return (*ready, *_app_questions(desired), *folders)
 
 
 def _app_questions(desired: Desired) -> Iterable[observed.Asked]:
@@ -502,6 +507,15 @@ def _keep(batch: _Batch, index: int, title: str, config: str) -> None:
     batch.operations.append(operations.needing(copied, batch.before[title]))
 
 
+def _backup(batch: _Batch, step: Step) -> None:
+    """The file proves it, in the next look. Nothing is known of what the command exits with."""
+    emulator, folder = batch.of(step), batch.desired.backup_folder or ""
+    words = ["backup", "--index", str(emulator.index), "--file", f"{folder}\\{backups.file_name(step.name, batch.seen.host.time_ms)}"]
+    readme = operations.write(f"{emulator.index}.folder", f"{folder}\\{backups.README}", backups.README_TEXT, "any", parents=True)
+    made = batch.console(f"{emulator.index}.backup", *words, timeout_ms=_BACKUP_MS, exits=None)
+    batch.put(step, operations.needing(readme, batch.guard(emulator)), made)
+
+
 def _remove(batch: _Batch, step: Step) -> None:
     emulator = batch.of(step)
     index = emulator.index
@@ -542,6 +556,7 @@ _LOWER: Mapping[Verb, Callable[[_Batch, Step], None]] = {
     Verb.RENAME: _rename,
     Verb.CONFIGURE: _configure,
     Verb.START: _start,
+    Verb.BACKUP: _backup,
     Verb.REMOVE: _remove,
     **dict.fromkeys(APP_VERBS, _app),
 }

@@ -18,6 +18,7 @@ from .._host.operations import Operation
 from . import config, install, ownership, settings
 from .config import ConfigFile
 from .errors import Host, NotInstalled, Unreadable
+from .install import Installed, Where
 from .options import shown
 from .ownership import Owned
 from .settings import Value
@@ -67,7 +68,8 @@ class Observation:
     """``stale``: records whose emulator is gone (title -> SHA-256 of the file). ``records``: SHA-256 of each known record by title.
 
     ``kept``: configs that were kept when they were good, by ownership.key; read only where one on the host cannot be understood. ``files``: what
-    was asked about files of the host.
+    was asked about files of the host. ``installed``: every LDPlayer of the host that was seen, the newest first.
+    ``listings``: what was asked about folders.
     """
 
     host: HostFacts
@@ -78,6 +80,8 @@ class Observation:
     stale: Mapping[str, Owned] = field(default_factory=dict)
     kept: Mapping[str, ConfigFile] = field(default_factory=dict)
     files: Mapping[Files, tuple[FileSeen, ...]] = field(default_factory=dict)
+    installed: tuple[Installed, ...] = ()
+    listings: Mapping[Listing, Result] = field(default_factory=dict)
 
     @property
     def sick(self) -> bool:
@@ -115,6 +119,17 @@ class Files:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """What a folder holds, without hashes: sizes and times of its files, on wish their first bytes, the sizes of its folders, and free space."""
+
+    folder: str
+    pattern: str
+    head: int = 0
+    space: bool = False
+    folders: bool = False
+
+
+@dataclass(frozen=True)
 class FileSeen:
     """``modified_ms``: Unix time by the host's clock; ``sha256``: None where it could not be read or was too big."""
 
@@ -125,12 +140,12 @@ class FileSeen:
 
 
 #: What else an observation asks, beside what it always reads.
-Asked = Question | Files
+Asked = Question | Files | Listing
 
 
-def look(install_dir: str | None, questions: Sequence[Asked] = ()) -> list[Operation]:
+def look(where: Where, questions: Sequence[Asked] = ()) -> list[Operation]:
     """The operations that a host's observation needs."""
-    return [operations.find("ld", install.candidates(install_dir), install.CONSOLE), *look_again(questions, None)]
+    return [*install.look(where), *look_again(questions, None)]
 
 
 def look_again(questions: Sequence[Asked], host: HostFacts | None) -> list[Operation]:
@@ -148,6 +163,8 @@ def look_again(questions: Sequence[Asked], host: HostFacts | None) -> list[Opera
 def _ask(id: str, asked: Asked, host: HostFacts | None) -> Operation:
     if isinstance(asked, Files):
         return operations.listing(id, asked.folder, asked.pattern, asked.max_bytes)
+    if isinstance(asked, Listing):
+        return operations.listing(id, asked.folder, asked.pattern, 0, asked.head, asked.space, asked.folders)
     command = ["adb", "--index", "{1}", "--command", asked.command]
     return operations.each(id, "list2", _row_of(asked.titles, host), install.PROGRAM, command, QUERY_TIMEOUT_MS)
 
@@ -171,13 +188,12 @@ def _row_of(titles: Iterable[str], host: HostFacts | None) -> str:
     return rf"(?m)^(\d+),(?:{listed}), ?-?\d+, ?-?\d+, ?1, ?[1-9]\d*, ?[1-9]\d*(?:,\d+,\d+,\d+)?\r?$"
 
 
-def observation(reply: Reply, install_dir: str | None, questions: Sequence[Asked] = ()) -> Observation:
+def observation(reply: Reply, where: Where, questions: Sequence[Asked] = ()) -> Observation:
     """Understand the results of ``look`` with the same questions. Raises NotInstalled, Unreadable, or Host when an operation failed."""
     found = reply.results["ld"]
     if not found.ok:
-        where = f"in {install_dir}" if install_dir else "in the registry and in the usual folders"
         raise NotInstalled(
-            reply.host.name, f"LDPlayer was not found {where} ({install.CONSOLE})", "Install it, or name its folder with install_dir"
+            reply.host.name, f"LDPlayer was not found {where.told()} ({install.CONSOLE})", "Install it, or name its folder with install_dir"
         )
     folder = str(found.values["path"])
     configs = _configs(reply)
@@ -193,8 +209,17 @@ def observation(reply: Reply, install_dir: str | None, questions: Sequence[Asked
         emulators=emulators,
         records={title: digest for title, (_record, digest) in records.items()},
         stale={title: record for title, (record, _digest) in records.items() if title not in titles},
+        installed=install.installed(reply),
+        listings={asked: _listed(reply, f"asked.{n}", asked) for n, asked in enumerate(questions) if isinstance(asked, Listing)},
         files={asked: _files(reply.results.get(f"asked.{n}")) for n, asked in enumerate(questions) if isinstance(asked, Files)},
     )
+
+
+def _listed(reply: Reply, id: str, asked: Listing) -> Result:
+    result = reply.results[id]
+    if not result.ok:
+        raise _failed(reply, result, f"looking into {asked.folder}")
+    return result
 
 
 @dataclass(frozen=True)
@@ -300,7 +325,7 @@ def _answers(reply: Reply, questions: Sequence[Asked]) -> Iterator[tuple[int, bo
     """Index, whether the guest gave the good answer, and what it said where no answer is the good one; None is for the other kind."""
     for number, question in enumerate(questions):
         result = reply.results.get(f"asked.{number}")
-        if result is None or isinstance(question, Files):
+        if result is None or not isinstance(question, Question):
             continue
         for run in result.values.get("runs", ()):
             said = Result("asked", "ok", run).data("stdout")

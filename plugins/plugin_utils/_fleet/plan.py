@@ -11,7 +11,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from . import apps, identity, observed, ownership
+from . import apps, backups, identity, observed, ownership
 from .apps import App, Todo, Trouble
 from .desired import Desired, State
 from .desired import Emulator as Wanted
@@ -36,6 +36,7 @@ class Verb(enum.Enum):
     RENAME = "rename"
     CONFIGURE = "configure"
     START = "start"
+    BACKUP = "backup"
     REMOVE = "remove"
     INSTALL = "install"
     UNINSTALL = "uninstall"
@@ -135,13 +136,30 @@ def make(desired: Desired, seen: Observation) -> Plan:
     for emulator in missing:
         _new_apps(emulator, emulator in starts, seen, steps, holds)
     for seen_emulator, reason in removals:
+        no_room = _no_room(desired, seen_emulator, seen)
+        if no_room is not None:
+            holds.append(no_room)
+            continue
         if seen_emulator.run is not Run.STOPPED:
             if _no_desktop(desired, seen):
                 holds.append(_needs_desktop(seen_emulator.title, "stopped", seen))
                 continue
             steps.append(Step(Verb.STOP, seen_emulator.title, "is to be removed"))
+        if desired.backup_folder is not None and backups.needed(seen, seen_emulator, desired.backup_folder):
+            steps.append(Step(Verb.BACKUP, seen_emulator.title, "is to be removed, and changed after its last backup"))
         steps.append(Step(Verb.REMOVE, seen_emulator.title, reason))
     return Plan(tuple(_ordered(steps, creations, {seen.title for seen, _ in removals})), tuple(waits), tuple(holds), tuple(refusals))
+
+
+def _no_room(desired: Desired, emulator: Seen, seen: Observation) -> Hold | None:
+    folder = desired.backup_folder
+    if folder is None or not backups.needed(seen, emulator, folder):
+        return None
+    size, free = backups.room(seen, emulator, folder)
+    if free < 0 or free >= size:
+        return None
+    told = f"a backup of {shown(emulator.title)} may need {size} bytes (the size of its disks), and the drive of {folder} has {free} free"
+    return Hold(emulator.title, "NoRoomForBackup", f"{told}; it was not removed")
 
 
 @dataclass(frozen=True)

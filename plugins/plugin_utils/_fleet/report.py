@@ -111,14 +111,24 @@ def host(seen: Observation) -> Json:
     return {
         "name": seen.host.name,
         "install_dir": seen.install,
+        "installed": [{"ldplayer_version": one.version, "install_dir": one.folder} for one in seen.installed],
         "free_bytes": seen.free_bytes,
         "ansi_code_page": seen.host.acp,
         "oem_code_page": seen.host.oemcp,
         "powershell": seen.host.powershell,
         "time": _time(seen),
         "desktop_user": seen.host.desktop_user,
-        "conditions": [_desktop(seen)],
+        "conditions": [_desktop(seen), *_several(seen)],
     }
+
+
+def _several(seen: Observation) -> list[Json]:
+    """Said only where there is a choice."""
+    others = [one.folder for one in seen.installed if one.folder.lower() != seen.install.lower()]
+    if not others:
+        return []
+    told = f"{seen.install} was taken; there are also {', '.join(others)} (ldplayer_version or install_dir says which)"
+    return [_condition("SeveralInstalled", "True", "OneTaken", told, _time(seen))]
 
 
 def _desktop(seen: Observation) -> Json:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
+from .._fleet import install
 from .._fleet.errors import Host, Ours, ReplyLost, Unreachable
 from . import batch
 from .batch import BadReply, Batch, NoReply, Reply
@@ -93,7 +94,9 @@ class Retries:
 
 @dataclass
 class Session:
-    """One host during one task. ``desktop``: auto, require or never; ``round_trips`` counts the batches sent, repeats included."""
+    """One host during one task. ``desktop``: auto, require or never; ``round_trips`` counts the batches sent, repeats included.
+
+    ``console``: what LDPlayer's command line is called on this host."""
 
     transport: Transport
     agent: str
@@ -105,17 +108,34 @@ class Session:
     jitter: Callable[[], float] = random.random
     new_id: Callable[[], str] = lambda: secrets.token_hex(16)
     round_trips: int = 0
+    console: str = install.CONSOLE
 
     def ask(self, operations: Iterable[Operation], slice_ms: int) -> Reply:
-        """Carry a batch without effects. Raises Unreachable, or Host when the agent refuses."""
+        """Carry a batch without effects. Raises Unreachable, or Host when the agent refuses.
+
+        Where LDPlayer is not found, it is looked for once more by its console's old name, which is then kept for this session."""
+        listed = tuple(operations)
+        reply = self._asked(listed, slice_ms)
+        if self.console == install.CONSOLE and install.missing(reply):
+            self.console = install.OLD_CONSOLE
+            other = self._asked(listed, slice_ms)
+            if not install.missing(other):
+                return other
+            self.console = install.CONSOLE
+        return reply
+
+    def _asked(self, operations: tuple[Operation, ...], slice_ms: int) -> Reply:
         try:
-            return self._carry(Batch(self.new_id(), tuple(operations), once=False, desktop=self.desktop, slice_ms=slice_ms))
+            return self._carry(Batch(self.new_id(), self._spoken(operations), once=False, desktop=self.desktop, slice_ms=slice_ms))
         except ReplyLost as error:
             raise Unreachable(error.about, error.problem, error.advice) from error
 
+    def _spoken(self, operations: Iterable[Operation]) -> tuple[Operation, ...]:
+        return tuple(install.spoken(operation, self.console) for operation in operations)
+
     def act(self, operations: Iterable[Operation], slice_ms: int, note: Any = None) -> Reply:
         """Carry a batch with effects, with a ``note`` for the host's journal. Raises ReplyLost when it may have run and its answer cannot be had."""
-        return self._carry(Batch(self.new_id(), tuple(operations), once=True, desktop=self.desktop, note=note, slice_ms=slice_ms))
+        return self._carry(Batch(self.new_id(), self._spoken(operations), once=True, desktop=self.desktop, note=note, slice_ms=slice_ms))
 
     def _carry(self, sent: Batch) -> Reply:
         payload = sent.payload(self.agent)

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import layout, ldconsole, programs
 from .clock import Clock
 from .drive import Drive
 from .layout import Spec
+from .windows import Answer, Caller, Program
 from .world import World
 
 
-def assemble(folder: Path, name: str, spec: Spec, clock: Clock | None = None, drive: Drive | None = None, seed: int = 1) -> World:
-    """A machine with everything that stands on it, from its state in ``folder`` or new."""
+def assemble(
+    folder: Path,
+    name: str,
+    spec: Spec,
+    clock: Clock | None = None,
+    drive: Drive | None = None,
+    seed: int = 1,
+    beside: Sequence[Spec] = (),
+) -> World:
+    """A machine with everything that stands on it, from its state in ``folder`` or new. ``beside``: further LDPlayers on it."""
     world = World(folder, name, spec, clock, drive, seed)
     world.install(programs.PROGRAMS)
     if spec.installed:
         world.install(dict.fromkeys(layout.consoles(spec), ldconsole.run))
+    for other_spec in beside:
+        other = World(folder / other_spec.product, name, other_spec, world.clock, world.drive, seed)
+        world.join(other)
+        world.install(dict.fromkeys(layout.consoles(other_spec), _console_of(other)))
     return world
+
+
+def _console_of(world: World) -> Program:
+    """The console of an LDPlayer that is not the machine's first."""
+
+    def run(_machine: World, words: Sequence[str], raw: str, caller: Caller) -> Answer:
+        return ldconsole.run(world, words, raw, caller)
+
+    return run

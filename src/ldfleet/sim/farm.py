@@ -31,6 +31,8 @@ class NoEngine(RuntimeError):
 class Plan:
     """What to simulate. ``port``: of the first host's listener, one more for each further host (0: any free ones).
 
+    ``beside``: further LDPlayers on every host (engine port only).
+
     ``speed``: simulated seconds a real second; ``skip``: waiting takes no time; ``powershell_start``: real seconds.
     """
 
@@ -46,6 +48,7 @@ class Plan:
     quotas: Quotas = field(default_factory=Quotas)
     password: str = PASSWORD
     prefix: str = "sim-"
+    beside: tuple[Spec, ...] = ()
 
 
 class Farm:
@@ -71,7 +74,9 @@ class Farm:
             tail = spec.install_dir.split("\\", 1)[1]
             spec = replace(spec, install_dir=f"{seat.home}\\{tail}", programdata=f"{seat.home}\\ProgramData")
         clock = Clock(speed=self.plan.speed, skip=self.plan.skip)
-        world = assemble(self.folder / name, name.upper(), spec, clock, seat.drive if seat else None)
+        if self.plan.beside and self.plan.engine != "port":
+            raise NoEngine("several LDPlayers on one host are simulated by the engine port only")
+        world = assemble(self.folder / name, name.upper(), spec, clock, seat.drive if seat else None, beside=self.plan.beside)
         if seat is not None:
             seat.lay_registry(world.registry)
         engine = RealPowerShell(program, seat, world) if program is not None else None

@@ -18,7 +18,7 @@ _USER_SID = "S-1-5-21-1004336348-1177238915-682003330-1000"
 
 @dataclass(frozen=True)
 class Spec:
-    """One host's kind. ``version``: 9.… or 14.…; ``language`` en or zh; code pages of the system; bytes free on C:.
+    """One host's kind. ``version``: 5.…, 9.… or 14.…; ``language`` en or zh; code pages of the system; bytes free on C:.
 
     ``desktop_user``: who is logged on at the console, and to whom LDPlayer belongs; empty for nobody.
     """
@@ -36,13 +36,24 @@ class Spec:
 
     @property
     def major(self) -> int:
-        """9 or 14."""
+        """5, 9 or 14."""
         return int(self.version.split(".")[0])
+
+    @property
+    def product(self) -> str:
+        """What keys and folders are called: version 5 is the 64-bit line (its keys are those of the Chinese one; the English were not seen)."""
+        return "LDPlayer64" if self.major == 5 else f"LDPlayer{self.major}"
+
+    @staticmethod
+    def of(version: str, **more: Any) -> Spec:
+        """An English Windows with this version in its usual folder."""
+        spec = Spec(version=version)
+        return Spec(**{**vars(spec), "install_dir": f"C:\\LDPlayer\\{spec.product}", **more})
 
     @staticmethod
     def chinese(version: str = "9.0.79.2", **more: Any) -> Spec:
         """A Chinese Windows with the Chinese LDPlayer."""
-        folder = f"C:\\leidian\\LDPlayer{version.split('.')[0]}"
+        folder = f"C:\\leidian\\{Spec(version=version).product}"
         return Spec(**{"version": version, "language": "zh", "acp": 936, "oemcp": 936, "install_dir": folder, **more})
 
 
@@ -59,10 +70,10 @@ def fill_registry(registry: Registry, spec: Spec, sid: str) -> None:
     registry.set(pages, "OEMCP", str(spec.oemcp))
     if not spec.installed:
         return
-    key = f"HKU\\{sid}\\SOFTWARE\\{'leidian' if spec.language == 'zh' else 'XuanZhi'}\\LDPlayer{spec.major}"
+    key = f"HKU\\{sid}\\SOFTWARE\\{'leidian' if spec.language == 'zh' else 'XuanZhi'}\\{spec.product}"
     registry.set(key, "InstallDir", f"{spec.install_dir}\\")
     registry.set(key, "DataDir", f"{spec.install_dir}\\vms\\")
-    uninstall = f"HKLM\\SOFTWARE\\WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\LDPlayer{spec.major}"
+    uninstall = f"HKLM\\SOFTWARE\\WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\{spec.product}"
     registry.set(uninstall, "DisplayName", f"LDPlayer {spec.major}")
     registry.set(uninstall, "DisplayVersion", spec.version)
     registry.set(uninstall, "DisplayIcon", f"{spec.install_dir}\\dnplayer.exe")

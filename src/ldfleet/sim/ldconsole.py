@@ -1,4 +1,4 @@
-"""ldconsole.exe of LDPlayer 9 and 14: words in, exit code and bytes out. What the commands *do* is the world's; what they *say* is here.
+"""ldconsole.exe of LDPlayer 5, 9 and 14: words in, exit code and bytes out. What the commands *do* is the world's; what they *say* is here.
 
 Captured outputs: LDPlayer 9.0.79.2 by androtools, 14.0.26.1 by a measured command line tool, list2 by StarRailCopilot. Errors go to standard output,
 exit codes are negative numbers, and the success of nearly everything is silence.
@@ -124,7 +124,7 @@ def _rows(world: World, caller: Caller) -> list[str]:
         values = world.config(instance.index)
         width, height, dpi = _screen(world, values)
         row = f"{instance.index},{world.titled(instance, values)},{window},{window + 4 if window else 0},{state},{pid},{vm_pid}"
-        rows.append(row if world.quirks.list2_seven_columns else f"{row},{width},{height},{dpi}")
+        rows.append(row if world.quirks.list2_seven_columns or world.spec.major < 9 else f"{row},{width},{height},{dpi}")
     return rows
 
 

@@ -71,6 +71,8 @@ class World(Windows):
         self.random = random.Random(f"{seed}:{name}")
         self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
         self._mutator_until = 0.0
+        #: Other LDPlayers on the same machine.
+        self.beside: list[World] = []
         self._config_folder = self.drive.local(f"{spec.install_dir}\\vms\\config")
         layout.fill_registry(self.registry, spec, self.sid(spec.desktop_user or self.service.user))
         if (folder / "world.json").exists():
@@ -81,6 +83,15 @@ class World(Windows):
             if spec.installed and spec.first_emulator:
                 self._make(0, None)
             self.save()
+
+    def join(self, other: World) -> None:
+        """Another LDPlayer, with its own emulators, on this machine: drive and clock are the same already, the rest of Windows becomes so."""
+        layout.fill_registry(self.registry, other.spec, self.sid(other.spec.desktop_user or self.service.user))
+        other.registry, other.programs, other.history, other.lock = self.registry, self.programs, self.history, self.lock
+        other.new_pid = self.new_pid  # type: ignore[method-assign]
+        for world in (self, *self.beside):
+            world.beside.append(other)
+            other.beside.append(world)
 
     # ---- files ----------------------------------------------------------------------------------------------------------------------
     def config_path(self, index: int) -> Path:
@@ -174,12 +185,18 @@ class World(Windows):
         """Whether the guest answers adb: it has booted, its config lets adb in, and the channel is not silent. Being asked mends a channel that fell
         silent (one call of `ldconsole adb` did, LDPlayer 14)."""
         values = instance.held if instance.held is not None else {}
-        if not self.booted(instance) or not values.get("basicSettings.adbDebug"):
+        if not self.booted(instance) or not values.get("basicSettings.adbDebug") or self._port_taken(instance):
             return False
         if instance.ailment == "silent":
             instance.ailment = ""
             return False
         return instance.ailment != "deaf"
+
+    def _port_taken(self, instance: Instance) -> bool:
+        """Ports follow from the index alone, so of two LDPlayers only the emulator that was started first has its port (as beside MuMu and
+        BlueStacks, which use the same ones)."""
+        others = (world.instances.get(instance.index) for world in self.beside)
+        return any(other is not None and other.launched is not None and other.launched < (instance.launched or 0.0) for other in others)
 
     def running(self, instance: Instance) -> bool:
         """Whether it has processes, or is about to."""
@@ -333,18 +350,23 @@ class World(Windows):
 
     # ---- processes ------------------------------------------------------------------------------------------------------------------
     def processes(self) -> list[Running]:
+        return [*super().processes(), *(process for world in (self, *self.beside) for process in world.own_processes())]
+
+    def own_processes(self) -> list[Running]:
+        """Those of this LDPlayer: 9 and 14 call their VM alike, the 64-bit line before them otherwise (scoop's uninstall.bat)."""
         with self.lock:
             living = [(instance, self.phase(instance)) for instance in self.visible()]
+        image = "LdBoxHeadless.exe" if self.spec.major < 9 else "Ld9BoxHeadless.exe"
         players = [Running(phase[1], "dnplayer.exe", i.session, i.user) for i, phase in living if phase[1] > 0]
-        machines = [Running(phase[2], "Ld9BoxHeadless.exe", i.session, i.user) for i, phase in living if phase[2] > 0]
-        return [*super().processes(), *players, *machines]
+        return [*players, *(Running(phase[2], image, i.session, i.user) for i, phase in living if phase[2] > 0)]
 
     def kill(self, pid: int) -> bool:
         """The player and its VM go together. What it held in memory is lost; a kill during its exit cuts the config (LDPlayer 9)."""
-        for instance in self.instances.values():
-            if instance.launched is not None and pid in (instance.pid, instance.vm_pid):
-                self._killed(instance)
-                return True
+        for world in (self, *self.beside):
+            for instance in world.instances.values():
+                if instance.launched is not None and pid in (instance.pid, instance.vm_pid):
+                    world._killed(instance)
+                    return True
         return super().kill(pid)
 
     def _killed(self, instance: Instance) -> None:
@@ -356,9 +378,10 @@ class World(Windows):
 
     def end_job(self, job: int) -> None:
         with self.lock:
-            for instance in self.instances.values():
-                if job and instance.job == job and instance.launched is not None:
-                    self._killed(instance)
+            for world in (self, *self.beside):
+                for instance in world.instances.values():
+                    if job and instance.job == job and instance.launched is not None:
+                        world._killed(instance)
 
     def mutator(self, seconds: float) -> bool:
         """A command that changes emulators begins; True when another one is still at work, which corrupts (parallel add, LDPlayer 9)."""
@@ -390,17 +413,20 @@ class World(Windows):
     def power_cut(self) -> None:
         """Everything that ran is gone; nothing was written back."""
         with self.lock:
-            for instance in self.instances.values():
-                self._down(instance, killed=True)
-            self.save()
+            for world in (self, *self.beside):
+                for instance in world.instances.values():
+                    world._down(instance, killed=True)
+                world.save()
 
     def log_off(self) -> None:
         """The user leaves: everything on the desktop ends."""
         with self.lock:
-            for instance in self.instances.values():
-                if self.desktop is not None and instance.session == self.desktop.session and instance.launched is not None:
-                    self._killed(instance)
-            self.desktop = None
+            for world in (self, *self.beside):
+                for instance in world.instances.values():
+                    if self.desktop is not None and instance.session == self.desktop.session and instance.launched is not None:
+                        world._killed(instance)
+            for world in (self, *self.beside):
+                world.desktop = None
 
     def settle(self, seconds: float = 60.0) -> None:
         """Let time pass until what was begun has ended. Only sensible with a clock that skips."""
