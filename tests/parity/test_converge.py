@@ -94,6 +94,7 @@ def life(engine: str, language: Language, tmp_path: Path) -> Iterator[Life]:
         yield Life(rig.Through(farm.hosts[0]))
 
 
+@pytest.mark.timeout(600)  # some 200 starts of programs and 25 of PowerShell: a minute on a machine of its own, several on a busy one
 def test_a_fleet_lives_from_creation_to_purge(life: Life, language: Language) -> None:
     world, (comma, variable, code, slash) = life.world, language.hard
     by_hand = {"person.key": {"of": ["a person", 1]}, "person.text": "雷 & %PATH% \\"}
