@@ -77,11 +77,16 @@ class Asker:
         return self.requests([{"batch": batch} for batch in batches])
 
     def requests(self, requests: list[Json]) -> list[Json]:
-        """Several requests without the agent's text. A PowerShell takes seconds to start: one runs the agent for all of them."""
+        """Several requests without the agent's text. A PowerShell takes seconds to start: one runs the agent for a dozen of them.
+
+        (Under Wine .NET dies when it collects compiled script blocks, so no PowerShell may compile the agent too often.)
+        """
         if self.engine == "port":
             return [self._answers({"agent": "", **request})[0] for request in requests]
         loop = "param($request) foreach ($one in $request.requests) { & ([ScriptBlock]::Create($request.inner)) $one }"
-        return self._answers({"agent": loop, "inner": AGENT.read_text(encoding="ascii"), "requests": requests})
+        inner = AGENT.read_text(encoding="ascii")
+        dozens = [requests[start : start + 12] for start in range(0, len(requests), 12)]
+        return [reply for dozen in dozens for reply in self._answers({"agent": loop, "inner": inner, "requests": dozen})]
 
     def _answers(self, request: Json) -> list[Json]:
         process = self.host.spawn(CommandLine(_command(), "Administrator"))

@@ -253,7 +253,7 @@ def _mutex_open(ask: Asker) -> Iterator[None]:
         yield
     finally:
         mark.unlink(missing_ok=True)
-        holder.wait(60)
+        holder.join(60)
 
 
 def _unanswered(ask: Asker, id_: str) -> None:
@@ -326,12 +326,9 @@ def test_a_file_that_another_program_holds_is_locked(gate: Asker) -> None:
     opened = ";".join(f"$f{number}=[IO.File]::Open('{ask.home}\\{name}.txt','Open','Read','None')" for number, name in enumerate(names))
     engine = ask.host.engine
     assert engine is not None
-    assert engine.seat is not None
     script = f"{opened};[Diagnostics.Process]::Start('{ask.program('gate')}').WaitForExit()"
-    holder = subprocess.Popen(
-        [str(engine.program), "-NoProfile", "-EncodedCommand", base64.b64encode(script.encode("utf-16-le")).decode()],
-        env={**engine.seat.environment, "LDFLEET_FORWARD": engine.forwarder.address}, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    holder = threading.Thread(target=lambda: engine.run(script, b"", ask.host.world, ask.host.world.service), daemon=True)
+    holder.start()
     try:
         assert ask.gate.entered.wait(60)
         reply = ask(
@@ -341,7 +338,7 @@ def test_a_file_that_another_program_holds_is_locked(gate: Asker) -> None:
         )
     finally:
         ask.gate.open.set()
-        holder.wait(60)
+        holder.join(60)
     assert [result.get("error", {}).get("code") for result in reply["results"]] == ["Locked", "Locked", None]
     (file,) = reply["results"][2]["files"]
     assert (file["name"], file["error"]["code"], "sha256" in file) == ("held_read.txt", "Locked", False)

@@ -94,7 +94,7 @@ def life(engine: str, language: Language, tmp_path: Path) -> Iterator[Life]:
         yield Life(rig.Through(farm.hosts[0]))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600)  # some 200 starts of programs and 50 of PowerShell: minutes on a busy machine
 @pytest.mark.parametrize(("engine", "tongue"), [("port", "english"), ("port", "chinese"), ("wine", "chinese")], indirect=["engine"])
 def test_a_fleet_lives_from_creation_to_purge(life: Life, language: Language) -> None:
     world, (comma, variable, code, slash) = life.world, language.hard
@@ -133,24 +133,24 @@ def test_a_fleet_lives_from_creation_to_purge(life: Life, language: Language) ->
     assert language.renamed in world.titles()
 
     world.edit(world.find("farm-001"), {"advancedSettings.cpuCount": 4})
-    world.edit(world.find(variable), {"advancedSettings.cpuCount": 4})
     world.quit(world.find(slash))
     world.clock.sleep(10)
-    steps = life.lead(*[{**entry, "cpu": 2} if entry["name"] == "farm-001" else entry for entry in changed])
-    assert sorted(steps) == sorted(
-        [f"configure {variable}: cpu 4 -> 1", "configure farm-001: cpu 4 -> 2", f"start {slash}: shall be running"]
-    )
-
     steps = life.lead(
-        {"name": code, "state": "stopped"}, {"name": slash, "state": "absent"}, {"name": variable, "state": "absent"}, adopted,
-        purge=True, max_destroy=4,
-    )  # fmt: skip
-    assert _verbs(steps) == {"stop", "remove"}
-    assert set(world.titles()) == {language.first, "by hand", "left alone", code}
-    assert life.running() == set()
+        {"name": "farm-001", "state": "stopped", "cpu": 2},
+        {"name": slash, "state": "running", "cpu": 1},
+        {"name": code, "state": "stopped"},
+        {"name": variable, "state": "absent"},
+        adopted,
+        purge=True,
+        max_destroy=3,
+    )
+    assert _verbs(steps) == {"configure", "start", "stop", "remove"}
+    assert {"configure farm-001: cpu 4 -> 2", f"start {slash}: shall be running"} < set(steps)
+    assert set(world.titles()) == {language.first, "by hand", "left alone", "farm-001", slash, code}
+    assert life.running() == {slash}
     assert life.config("left alone") == untouched
     assert {key: life.config("by hand")[key] for key in by_hand} == by_hand
     assert world.overlaps == 0
     owned = world.drive.local(f"{world.spec.programdata}\\ldfleet\\owned")
-    assert len(list(owned.iterdir())) == 2
+    assert len(list(owned.iterdir())) == 4
     assert not [path for path in world.drive.local(world.spec.install_dir).rglob("*") if path.suffix in (".tmp", ".old")]
