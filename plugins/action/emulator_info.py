@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import FleetAction, observe
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import LOOK_MS, FleetAction, observe
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import journal, report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 
 
@@ -17,4 +17,7 @@ class ActionModule(FleetAction):
     module = "emulator_info"
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
-        return report.info(observe(session, given["where"]), given["names"], given["owned"])
+        result = report.info(observe(session, given["where"]), given["names"], given["owned"])
+        if given["journal"]:
+            result["journal"] = journal.entries(session.ask(journal.look(), LOOK_MS), given["journal"])
+        return result

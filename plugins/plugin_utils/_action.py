@@ -39,7 +39,7 @@ _DISPLAY = Display()
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: An observation is one list2 and three folders; no slice is needed, this only bounds it.
-_LOOK_MS = 60_000
+LOOK_MS = 60_000
 #: Seconds: an hour of silence is no progress.
 _LONGEST_SLICE = 3600
 
@@ -122,7 +122,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
                     reply = session.act(batch.operations, slice_ms, report.note(batch, lease))
                 except ReplyLost:
                     # What was done is unknown: look, and let the plan be made anew from what is there.
-                    reply = session.ask(observed.look(where, lower.questions(wanted)), _LOOK_MS)
+                    reply = session.ask(observed.look(where, lower.questions(wanted)), LOOK_MS)
                 batch = work.send(reply)
         except StopIteration as end:
             outcome: Outcome = end.value
@@ -138,7 +138,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             wish = next(conversation)
             while True:
                 if isinstance(wish, Ask):
-                    reply = session.ask(wish.operations, _LOOK_MS)
+                    reply = session.ask(wish.operations, LOOK_MS)
                 elif self.checking:
                     return self._shown(wish.planned)
                 else:
@@ -175,7 +175,7 @@ def observe(session: Session, where: Where, asked: Sequence[Asked] = ()) -> Obse
     try:
         operations = next(looking)
         while True:
-            operations = looking.send(session.ask(operations, _LOOK_MS))
+            operations = looking.send(session.ask(operations, LOOK_MS))
     except StopIteration as end:
         seen: Observation = end.value
         return seen

@@ -185,6 +185,15 @@ def test_emulator_info_tells_all_and_changes_nothing(farm: Farm, tmp_path: Path)
     assert [e["name"] for e in _run(farm, tmp_path, "emulator_info", {"names": ["farm-001"]}).one()["emulators"]] == ["farm-001"]
 
 
+def test_emulator_info_tells_what_was_done_here(farm: Farm, tmp_path: Path) -> None:
+    _run(farm, tmp_path, "emulator", {"name": "scout", **GAME})
+    _run(farm, tmp_path, "emulator", {"name": "scout", "state": "absent"})
+    (farm.hosts[0].world.drive.local("C:\\ProgramData\\ldfleet\\journal.jsonl")).open("a").write('{"half a li')
+    told = _run(farm, tmp_path, "emulator_info", {"journal": 3}).one()
+    assert [entry["steps"][0].split(":")[0] for entry in told["journal"]] == ["configure scout", "remove scout"]
+    assert told["round_trips"] == 2
+
+
 # ---- what cannot work on this way is refused ----------------------------------------------------------------------------------------
 
 
