@@ -253,7 +253,7 @@ def _mutex_open(ask: Asker) -> Iterator[None]:
         yield
     finally:
         mark.unlink(missing_ok=True)
-        holder.join(60)
+        holder.wait(60)
 
 
 def _unanswered(ask: Asker, id_: str) -> None:
