@@ -94,7 +94,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
     def _refuse_what_raw_cannot(self) -> None:
         # Both live in Ansible's PowerShell module wrapper, which this route does not use: they would be ignored without a word.
         if self._connection.become:
-            raise Yours(self.module, "become does not work with this module", "Connect as the user who shall own LDPlayer, and drop become")
+            raise Yours(self.module, "become does not work with this module", "Connect as an administrator of the host, and drop become")
 
     @property
     def checking(self) -> bool:
