@@ -14,6 +14,17 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.observed i
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ownership import Origin, Owned
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Problem, Reply, Result
 
+#: What a reply tells of its host, as it stands on the wire.
+HOST = {
+    "name": "WS",
+    "time_ms": 1,
+    "acp": 936,
+    "oemcp": 936,
+    "powershell": "5.1",
+    "programdata": "C:\\ProgramData",
+    "place": "desktop",
+    "desktop_user": "WS\\player",
+}
 INSTALL = "C:\\LDPlayer\\LDPlayer9"
 STATES = {"stopped": (0, -1, -1), "changing": (2, 4242, -1), "running": (1, 4242, 4243)}
 KEYS = {

@@ -233,14 +233,7 @@ def _observe(link: Session, goal: desired.Desired, install: Where) -> observed.O
 
 def look(link: Session, asked: Sequence[observed.Asked], install: Where = ANYWHERE) -> observed.Observation:
     """What an action's observation is."""
-    looking = converge.observing(install, asked)
-    try:
-        operations = next(looking)
-        while True:
-            operations = looking.send(link.ask(operations, SLICE_MS))
-    except StopIteration as end:
-        seen: observed.Observation = end.value
-        return seen
+    return link.converse(converge.observing(install, asked), SLICE_MS)
 
 
 __all__ = [

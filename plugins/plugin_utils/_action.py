@@ -171,14 +171,7 @@ def _slice_ms(seconds: int) -> int:
 
 def observe(session: Session, where: Where, asked: Sequence[Asked] = ()) -> Observation:
     """One round trip (two where a config cannot be understood): everything that a plan needs. Raises FleetError."""
-    looking = converge.observing(where, asked)
-    try:
-        operations = next(looking)
-        while True:
-            operations = looking.send(session.ask(operations, LOOK_MS))
-    except StopIteration as end:
-        seen: Observation = end.value
-        return seen
+    return session.converse(converge.observing(where, asked), LOOK_MS)
 
 
 def _holder() -> str:

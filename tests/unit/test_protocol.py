@@ -12,18 +12,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host import batch, operations
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import BadReply, Batch, NoReply
+from build import HOST
 
 ID = "0123456789abcdef" * 2
-HOST = {
-    "name": "WS",
-    "time_ms": 1,
-    "acp": 936,
-    "oemcp": 936,
-    "powershell": "5.1",
-    "programdata": "C:\\ProgramData",
-    "place": "desktop",
-    "desktop_user": "WS\\player",
-}
 
 
 def _argv(line: str) -> list[str]:

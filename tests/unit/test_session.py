@@ -11,17 +11,8 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, Host, Ours, ReplyLost, Unreachable
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
+from build import HOST
 
-HOST = {
-    "name": "WS",
-    "time_ms": 1,
-    "acp": 936,
-    "oemcp": 936,
-    "powershell": "5.1",
-    "programdata": "C:\\ProgramData",
-    "place": "desktop",
-    "desktop_user": "WS\\player",
-}
 Answer = Callable[[str], str] | Exception
 
 

@@ -12,9 +12,9 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
@@ -51,6 +51,9 @@ _ENCODED = "PowerShell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted 
 
 #: `copy`, the longest single command, is given 900 s.
 _PATIENT_LOCK_MS = 960_000
+
+
+Answer = TypeVar("Answer")
 
 
 class Transport(Protocol):
@@ -132,6 +135,16 @@ class Session:
 
     def _spoken(self, operations: Iterable[Operation]) -> tuple[Operation, ...]:
         return tuple(install.spoken(operation, self.console) for operation in operations)
+
+    def converse(self, questions: Generator[list[Operation], Reply, Answer], slice_ms: int) -> Answer:
+        """Carry a conversation without effects to its end: send it each reply to what it asks. Raises what ``ask`` and the conversation raise."""
+        try:
+            asked = next(questions)
+            while True:
+                asked = questions.send(self.ask(asked, slice_ms))
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
     def act(self, operations: Iterable[Operation], slice_ms: int, note: Any = None) -> Reply:
         """Carry a batch with effects, with a ``note`` for the host's journal. Raises ReplyLost when it may have run and its answer cannot be had."""
