@@ -16,7 +16,7 @@ from typing import Any
 
 _BOM = b"\xef\xbb\xbf"
 #: How LDPlayer writes a file; used where there is none to imitate.
-_INDENT, _NEWLINE = 4, "\r\n"
+_INDENT = 4
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,6 @@ def read(name: str, data: bytes) -> ConfigFile:
     if not isinstance(values, dict):
         return ConfigFile(name, digest, data, {}, "it is not a JSON object")
     return ConfigFile(name, digest, data, values)
-
-
-def fresh(values: Mapping[str, Any]) -> bytes:
-    """A new config for an emulator that has none yet (LDPlayer writes the rest at the first start)."""
-    return json.dumps(dict(values), ensure_ascii=False, indent=_INDENT).replace("\n", _NEWLINE).encode()
 
 
 class _NotJson(ValueError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from . import apps, backups, identity, observed, ownership
 from .apps import App, Todo, Trouble
@@ -148,6 +148,8 @@ def make(desired: Desired, seen: Observation) -> Plan:
         if desired.backup_folder is not None and backups.needed(seen, seen_emulator, desired.backup_folder):
             steps.append(Step(Verb.BACKUP, seen_emulator.title, "is to be removed, and changed after its last backup"))
         steps.append(Step(Verb.REMOVE, seen_emulator.title, reason))
+    declared = {emulator.name: position for position, emulator in enumerate(desired.emulators)}
+    holds.sort(key=lambda hold: declared.get(hold.name, len(declared)))  # in the user's order, whether an emulator is there yet or not
     return Plan(tuple(_ordered(steps, creations, {seen.title for seen, _ in removals})), tuple(waits), tuple(holds), tuple(refusals))
 
 
@@ -561,9 +563,3 @@ def _page_problem(title: str, seen: Observation) -> str | None:
         what = f"code page {page}" if page else "code page, which is unknown (plain ASCII is safe),"
         return f"the host's ANSI {what} cannot hold {shown(title[error.start])}"
     return None
-
-
-def without(plan: Plan, dropped: Iterable[Step]) -> Plan:
-    """The same plan without some steps."""
-    gone = {step.key for step in dropped}
-    return replace(plan, steps=tuple(step for step in plan.steps if step.key not in gone))
