@@ -204,6 +204,10 @@ def _shape(world: World) -> dict[str, tuple[bool, dict[str, Any]]]:
     return shape
 
 
+def _flat(shape: tuple[bool, dict[str, Any]]) -> set[tuple[str, str]]:
+    return {(key, str(value)) for key, value in shape[1].items()}
+
+
 _WISHED = {
     "advancedSettings.cpuCount",
     "advancedSettings.memorySize",
@@ -248,6 +252,25 @@ def test_a_clone_never_keeps_its_sources_identity(count: int, keeps: bool, state
         assert _phone(world, "golden") == before
         phones = [_phone(world, title) for title in world.titles()]
         assert all(len(set(values)) == len(phones) for values in zip(*phones, strict=True))
+
+
+@law
+@given(
+    st.sampled_from(["new", "stopped", "running", "renamed"]), st.integers(1, 3), st.sampled_from(["running", "stopped"]), SETTINGS, SPECS
+)
+def test_a_clone_has_the_settings_that_its_source_is_to_have(source: str, count: int, state: str, values: Any, spec: Spec) -> None:
+    """Whatever becomes of the source in the same run: it is made, changed, stopped or renamed before it is copied."""
+    golden = {"name": "golden", "state": "stopped", "resolution": "960x540@160", **values}
+    golden |= {"renamed_from": "old"} if source == "renamed" else {}
+    existing = {"new": [], "stopped": [("golden", True, "stopped", {})], "running": [("golden", True, "running", {})]}
+    with host(existing.get(source, [("old", True, "stopped", {})]), spec) as direct:
+        goal = rig.wanted([{"name": "farm", "count": count, "clone_from": "golden", "state": state}, golden])
+        assert not rig.apply(direct, goal).failures
+        assert rig.check(direct, goal).plan.done
+        direct.world.settle()
+        shape = _shape(direct.world)
+        for number in range(count):  # one that has run has written further keys
+            assert _flat(shape["golden"]) <= _flat(shape[f"farm-{number:03d}"])
 
 
 def _phone(world: World, title: str) -> tuple[str, ...]:

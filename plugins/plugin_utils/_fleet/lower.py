@@ -21,7 +21,7 @@ from .desired import Emulator as Wanted
 from .observed import Emulator as Seen
 from .observed import Observation, Run
 from .ownership import Origin, Owned
-from .plan import APP_VERBS, Key, Plan, Step, Verb
+from .plan import APP_VERBS, SOURCE_VERBS, Key, Plan, Step, Verb
 
 #: `modify`, `rename` and `launch` return at once; 60 s is for a busy host.
 _COMMAND_MS = 60_000
@@ -111,6 +111,7 @@ def release(lease: Lease) -> tuple[Operation, ...]:
 
 def _first_part(plan: Plan, seen: Observation, pending: Mapping[Key, Operation]) -> Iterable[Step]:
     creates = [step for step in plan.steps if step.verb in (Verb.CREATE, Verb.CLONE)]
+    sources = {step.source for step in creates}
     for step in plan.steps:
         if step.key in pending:
             yield step
@@ -119,13 +120,18 @@ def _first_part(plan: Plan, seen: Observation, pending: Mapping[Key, Operation])
             continue  # first the next look must show the backup
         if step.verb in APP_VERBS and not _reachable(step, plan, seen):
             continue
-        if creates and step.verb not in (Verb.ADOPT, Verb.RECORD, Verb.HEAL, Verb.CREATE, Verb.CLONE) and not _plain_stop(step, plan):
+        alongside = step.verb in _BESIDE_CREATIONS or (step.name in sources and step.verb in SOURCE_VERBS) or _plain_stop(step, plan)
+        if creates and not alongside:
             continue
         if step.verb is Verb.CLONE and (step.source is None or seen.titled(step.source) is None):
             continue
         if step.verb not in (Verb.CREATE, Verb.CLONE, Verb.HEAL) and seen.titled(step.name) is None and not _renamed(step, plan):
             continue
         yield step
+
+
+#: What may stand in a batch with creations; all else waits until the new emulators have an index, and then goes in one batch with theirs.
+_BESIDE_CREATIONS = frozenset({Verb.ADOPT, Verb.RECORD, Verb.HEAL, Verb.CREATE, Verb.CLONE})
 
 
 def _reachable(step: Step, plan: Plan, seen: Observation) -> bool:
@@ -380,9 +386,8 @@ def _clone(batch: _Batch, step: Step) -> None:
     source = batch.seen.titled(step.source or "")
     assert source is not None
     made = batch.console(f"{_slug(step)}.copy", "copy", "--name", step.name, "--from", str(source.index), timeout_ms=_COPY_MS, exits=None)
-    proofs = [batch.guard(source)]
-    stopped = batch.before.get(source.title)
-    _appear(batch, step, operations.needing(made, *proofs, *([stopped] if stopped else [])), Origin.CLONED, _COPY_MS)
+    ready = batch.before.get(source.title)
+    _appear(batch, step, operations.needing(made, batch.guard(source), *([ready] if ready else [])), Origin.CLONED, _COPY_MS)
 
 
 def _slug(step: Step) -> str:

@@ -47,6 +47,9 @@ class Verb(enum.Enum):
 #: Steps whose one change names an app. Where its ``before`` is unknown, the emulator is yet to be started: whether the step is needed shows then.
 APP_VERBS = frozenset({Verb.INSTALL, Verb.UNINSTALL, Verb.RUN_APP, Verb.STOP_APP})
 
+#: What is done to the source of a clone before it is copied: a copy has what its source had at that moment.
+SOURCE_VERBS = frozenset({Verb.STOP, Verb.RENAME, Verb.CONFIGURE})
+
 
 @dataclass(frozen=True)
 class Change:
@@ -176,20 +179,24 @@ def _existing(wanted: Wanted, seen: Observation) -> Seen | None:
 
 
 def _ordered(steps: list[Step], creations: list[Step], doomed: set[str]) -> Iterable[Step]:
-    """Records first, then what only stops, then creations (clones last: their source may be new), then each emulator's own
-    stop-rename-configure-start in one piece, so that no more than one is down at a time, then apps, and removals at the end."""
+    """Records first, then what only stops, then what makes a source ready to be cloned, then creations (clones last: their source may be
+    new), then each emulator's own stop-rename-configure-start in one piece, so that no more than one is down at a time, then apps, and
+    removals at the end."""
     reworked = {step.name for step in steps if step.verb in (Verb.RENAME, Verb.CONFIGURE, Verb.START)}
+    sources = {step.source for step in creations}
 
     def rank(step: Step) -> int:
         if step.verb in (Verb.ADOPT, Verb.RECORD, Verb.HEAL):
             return 0
         if step.name in doomed:
-            return 6
+            return 7
         if step.verb in APP_VERBS:
-            return 5
+            return 6
         if step.verb is Verb.STOP and step.name not in reworked:
             return 1
-        return {Verb.CREATE: 2, Verb.CLONE: 3}.get(step.verb, 4)
+        if step.name in sources and step.verb in SOURCE_VERBS:
+            return 2
+        return {Verb.CREATE: 3, Verb.CLONE: 4}.get(step.verb, 5)
 
     return sorted([*creations, *steps], key=rank)
 
