@@ -20,6 +20,15 @@ class ActionModule(FleetAction):
         defaults, profiles = desired.shared(given["defaults"], given["profiles"], spec(self.module)["emulators"]["suboptions"])
         starting = desired.starting(given)
         needed, folder = given["desktop_session"] != "never", desired.backup_folder(given)
-        entries, purge, most = given["emulators"], given["purge"], given["max_destroy"]
-        wanted = desired.build(entries, defaults, profiles, purge, most, starting=starting, desktop_needed=needed, backup_folder=folder)
+        wanted = desired.build(
+            given["emulators"],
+            defaults,
+            profiles,
+            given["purge"],
+            given["max_destroy"],
+            starting=starting,
+            desktop_needed=needed,
+            backup_folder=folder,
+            restart=given["restart"],
+        )
         return self.reconcile(wanted, session, given)

@@ -43,3 +43,13 @@ attributes:
     description: Returns what is there and what it would become.
     support: N/A
 """
+
+    CONTROLLER = r"""
+options: {}
+attributes:
+  platform:
+    description: Where it can act.
+    details: It acts on the controller, for hosts with Windows.
+    platforms: posix
+    support: full
+"""

@@ -12,7 +12,8 @@ import getpass
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,22 +46,68 @@ _LONGEST_SLICE = 3600
 
 
 @functools.cache
-def sidecar(module: str) -> Mapping[str, Any]:
+def sidecar(module: str, kind: str = "modules") -> Mapping[str, Any]:
     """The documentation of a module (plugins/modules/NAME.yml), which is also its option spec."""
-    with open(_PLUGINS / "modules" / f"{module}.yml", encoding="utf-8") as stream:
+    with open(_PLUGINS / kind / f"{module}.yml", encoding="utf-8") as stream:
         loaded: Mapping[str, Any] = yaml.load(stream, Loader=_LOADER)  # noqa: S506 - both loaders are safe ones
     return loaded
 
 
-def spec(module: str) -> options.Spec:
-    """The options of a module."""
-    found: options.Spec = sidecar(module)["DOCUMENTATION"]["options"]
+def spec(module: str, kind: str = "modules") -> options.Spec:
+    """The options of a module, or of a plugin of another kind."""
+    found: options.Spec = sidecar(module, kind)["DOCUMENTATION"]["options"]
     return found
 
 
 @functools.cache
 def _agent() -> str:
     return (_PLUGINS / "module_utils" / "_agent.ps1").read_text(encoding="ascii")
+
+
+@contextlib.contextmanager
+def told_in(result: dict[str, Any]) -> Iterator[None]:
+    """Every FleetError becomes a failed (or unreachable) result that keeps what is known."""
+    try:
+        yield
+    except FleetError as error:
+        result.update(msg=str(error), errors=[single.as_dict() for single in error.each()])
+        result["unreachable" if isinstance(error, Unreachable) else "failed"] = True
+
+
+class ControllerAction(ActionBase):  # type: ignore[misc]
+    """An action that decides for the whole fleet on the controller and talks to no host: its ``module`` name, and ``decide``."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = False
+    module = ""
+
+    def decide(self, given: Mapping[str, Any], play: Play) -> dict[str, Any]:
+        """From checked options and what the play knows, a result. Raises FleetError."""
+        raise NotImplementedError
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ansible's entry."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        with told_in(result):
+            given = options.checked(spec(self.module), plain(self._task.args), desired.TAKERS)
+            result.update(self.decide(given, Play(task_vars or {}, bool(self._task.check_mode))))
+        return result
+
+
+@dataclass(frozen=True)
+class Play:
+    """What a task of the controller sees of its play. ``checking``: whether it is in check mode."""
+
+    task_vars: Mapping[str, Any]
+    checking: bool
+
+    def each(self, name: str, hosts: Iterable[str]) -> dict[str, Mapping[str, Any] | None]:
+        """What was registered under a name for those of ``hosts`` that take part in the play, None where nothing was. Results hold no templates,
+        and to look for some in a thousand hosts' results would take minutes."""
+        part = set(map(str, self.task_vars.get("ansible_play_hosts_all", ())))
+        raw = self.task_vars["hostvars"].raw_get
+        return {host: plain(raw(host).get(name)) for host in hosts if host in part}
 
 
 class FleetAction(ActionBase):  # type: ignore[misc]
@@ -76,18 +123,15 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         raise NotImplementedError
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Ansible's entry: every FleetError becomes a failed (or unreachable) result that keeps what is known."""
+        """Ansible's entry."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         session = Session(AnsibleTransport(self._connection), _agent(), str((task_vars or {}).get("inventory_hostname", "host")))
-        try:
+        with told_in(result):
             self._refuse_what_raw_cannot()
-            given = options.checked(spec(self.module), _plain(self._task.args), desired.TAKERS)
+            given = options.checked(spec(self.module), plain(self._task.args), desired.TAKERS)
             session.desktop = given["desktop_session"]
             given["where"] = install.where(given)
             result.update(self.act(given, session))
-        except FleetError as error:
-            result.update(msg=str(error), errors=[single.as_dict() for single in error.each()])
-            result["unreachable" if isinstance(error, Unreachable) else "failed"] = True
         result["round_trips"] = session.round_trips
         return result
 
@@ -183,12 +227,12 @@ def _holder() -> str:
     return f"{user}@{socket.gethostname()} (process {os.getppid()})"
 
 
-def _plain(value: Any) -> Any:
-    """Ansible's tagged values as plain ones, so that the rooms below see nothing of Ansible."""
+def plain(value: Any) -> Any:
+    """Ansible's tagged values as plain ones, so that the rooms below see nothing of Ansible. What is none (a vaulted value) stays."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, bool) or value is None:
         return value
     return next((kind(value) for kind in (int, float, str) if isinstance(value, kind)), value)

@@ -64,6 +64,7 @@ def observing(where: Where, asked: Sequence[Asked]) -> Generator[list[Operation]
 
 def check(desired: Desired, first: Observation) -> Outcome:
     """What converge would do, without doing it: the same first plan, and what is certain to fail."""
+    desired = desired.met(first.owned(), {emulator.title: emulator.pid for emulator in first.emulators})
     run = _Run(make(desired, first), desired)
     return Outcome(run.first, first, first, _declared(desired), failures=tuple(run.certain()))
 
@@ -73,6 +74,7 @@ def converge(desired: Desired, first: Observation, where: Where, lease: Lease, s
 
     Raises what observation() raises when a reply cannot be understood, and Held when another one works on the host: nothing is done after that.
     """
+    desired = desired.met(first.owned(), {emulator.title: emulator.pid for emulator in first.emulators})
     run = _Run(make(desired, first), desired)
     asked = lower.questions(desired)
     plan, seen = run.first, first

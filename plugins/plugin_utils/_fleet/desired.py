@@ -10,7 +10,7 @@ import difflib
 import enum
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import apps, backups, guest, options
@@ -96,10 +96,7 @@ class Count:
 
     def number(self, title: str) -> int | None:
         """The number of a title of this count, None for another title."""
-        head, dash, digits = title.rpartition("-")
-        if not dash or head != self.name or not digits.isascii() or not digits.isdigit() or len(digits) < 3:
-            return None
-        return int(digits) if numbered(self.name, int(digits)) == title else None
+        return number_in(self.name, title)
 
 
 @dataclass(frozen=True)
@@ -107,6 +104,10 @@ class Desired:
     """All that one task says of one host. ``max_destroy``: how many emulators purge and lower counts may remove together.
 
     ``backup_folder``: where a backup must be before an emulator is removed; None: none is made.
+
+    ``families``: what each member of a family shall be, by the family's name: NAME stands for NAME-000, NAME-001, … (see ``met``).
+
+    ``restart``: emulators that are restarted if they run, with the process id of the player that is to go (see ``met``; 0 until then).
 
     ``desktop_needed``: starting and stopping works only in the session of the user who is logged on (False: this connection is that session).
     """
@@ -118,10 +119,19 @@ class Desired:
     starting: Starting = Starting()
     desktop_needed: bool = True
     backup_folder: str | None = None
+    families: tuple[Emulator, ...] = ()
+    restart: Mapping[str, int] = field(default_factory=dict)
 
     def named(self) -> Mapping[str, Emulator]:
         """By title."""
         return {emulator.name: emulator for emulator in self.emulators}
+
+    def met(self, owned: Iterable[str], pids: Mapping[str, int]) -> Desired:
+        """The same for a host that owns these titles: each family becomes its members that are there, by number. ``pids``: of players, by title."""
+        free = [title for title in owned if title not in self.named()]
+        members = [replace(family, name=title) for family in self.families for title in _members(family.name, free)]
+        restart = {title: pids[title] for title in self.restart if title in pids}
+        return replace(self, emulators=(*self.emulators, *members), families=(), restart=restart)
 
 
 def backup_folder(given: Mapping[str, Any]) -> str | None:
@@ -147,6 +157,19 @@ def numbered(name: str, number: int) -> str:
     return f"{name}-{number:03d}"
 
 
+def _members(name: str, titles: Iterable[str]) -> list[str]:
+    numbers = [number_in(name, title) for title in titles]
+    return [numbered(name, number) for number in sorted(number for number in numbers if number is not None)]
+
+
+def number_in(name: str, title: str) -> int | None:
+    """``farm``, ``farm-007`` -> 7; None for another title."""
+    head, dash, digits = title.rpartition("-")
+    if not dash or head != name or not digits.isascii() or not digits.isdigit() or len(digits) < 3:
+        return None
+    return int(digits) if numbered(name, int(digits)) == title else None
+
+
 _STANDARD = Starting()
 
 
@@ -160,6 +183,7 @@ def build(
     starting: Starting = _STANDARD,
     desktop_needed: bool = True,
     backup_folder: str | None = None,
+    restart: Iterable[str] = (),
 ) -> Desired:
     """Make Desired from entries whose types are already checked (see options.checked).
 
@@ -168,6 +192,7 @@ def build(
     problems: list[BadOption] = []
     emulators: list[Emulator] = []
     counts: list[Count] = []
+    families: list[Emulator] = []
     for position, entry in enumerate(entries):
         path = f"{where}[{position}]" if where else ""
         merged = {
@@ -175,16 +200,23 @@ def build(
             **_profile(entry, profiles or {}, path, problems),
             **{k: v for k, v in entry.items() if v is not None},
         }
-        if entry.get("count") is not None:
+        if entry.get("members"):
+            families.append(_family(merged, path, problems))
+        elif entry.get("count") is not None:
             _add_count(merged, path, emulators, counts, problems)
         else:
             emulators.append(_emulator(merged, str(merged["name"]), path, problems))
     if max_destroy < 0:
         problems.append(BadOption("max_destroy", f"is {max_destroy}", "0 or more is wanted"))
-    problems += _title_problems(emulators) + _name_clashes(emulators) + _identity_clashes(emulators) + starting.problems()
+    problems += _title_problems([*emulators, *families]) + _name_clashes(emulators) + _identity_clashes(emulators) + starting.problems()
+    known = {emulator.name for emulator in emulators}
+    problems += [
+        BadOption("restart", f"names {options.shown(name)}", "name an emulator of an entry") for name in restart if name not in known
+    ]
     if problems:
         raise BadOptions(problems)
-    return Desired(tuple(emulators), tuple(counts), purge, max_destroy, starting, desktop_needed, backup_folder)
+    again = dict.fromkeys(restart, 0)
+    return Desired(tuple(emulators), tuple(counts), purge, max_destroy, starting, desktop_needed, backup_folder, tuple(families), again)
 
 
 def one_app(given: Mapping[str, Any]) -> Desired:
@@ -204,11 +236,15 @@ def shared(
     defaults: Mapping[str, Any], profiles: Mapping[str, Any], spec: options.Spec
 ) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
     """Check defaults and profiles: the same options as an entry (``spec``) without those that name one emulator. Raises BadOptions."""
-    inner = {name: {**option, "default": None} for name, option in spec.items() if name not in ("name", "count", "profile", "renamed_from")}
+    inner = {name: {**option, "default": None} for name, option in spec.items() if name not in ENTRYS_OWN}
     every = {"type": "dict", "suboptions": inner}
     document = {"defaults": every, "profiles": {"type": "dict", "suboptions": dict.fromkeys(profiles, every)}}
     checked = options.checked(document, {"defaults": defaults, "profiles": profiles}, TAKERS)
     return _given(checked["defaults"]), {name: _given(profile) for name, profile in (checked["profiles"] or {}).items()}
+
+
+#: Options of an entry that neither profiles nor defaults take.
+ENTRYS_OWN = ("name", "count", "members", "profile", "renamed_from")
 
 
 def _given(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -248,6 +284,13 @@ def _add_count(merged: Mapping[str, Any], path: str, emulators: list[Emulator], 
     shared: list[BadOption] = []
     emulators += [_emulator(merged, numbered(name, number), path, shared if number == 0 else []) for number in range(count)]
     problems += shared
+
+
+def _family(merged: Mapping[str, Any], path: str, problems: list[BadOption]) -> Emulator:
+    for option in ("count", "renamed_from"):
+        if merged.get(option) is not None:
+            problems.append(BadOption(_at(path, option), "cannot stand beside members", "drop one of the two"))
+    return _emulator({**merged, "renamed_from": None, "clone_from": None}, str(merged["name"]), path, problems)
 
 
 def _emulator(merged: Mapping[str, Any], name: str, path: str, problems: list[BadOption]) -> Emulator:

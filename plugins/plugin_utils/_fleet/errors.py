@@ -4,7 +4,9 @@
 FleetError
 ├── Yours                 the desired state cannot be carried out; mend it where you wrote it
 │   ├── BadOption         a word or value that no option takes
-│   └── Refused           the words are right, but the host's state or a guard forbids them
+│   ├── Refused           the words are right, but the host's state forbids them
+│   │   └── Guarded       … or a guard against loss does
+│   └── Stale             a saved plan is not of this fleet, or the fleet has moved since
 ├── Host                  the host did not do what it should; nothing is known to be wrong with your words
 │   ├── Unreachable       no answer at all
 │   ├── Held              another controller works on the host
@@ -17,6 +19,7 @@ FleetError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -65,6 +68,14 @@ class Refused(Yours):
     """Nothing was touched."""
 
 
+class Guarded(Refused):
+    """More would be removed than was allowed."""
+
+
+class Stale(Yours):
+    """A saved plan does not fit any more."""
+
+
 class Host(FleetError):
     """Mend the host, or try again."""
 
@@ -108,3 +119,14 @@ class BadOptions(Yours):
 
     def each(self) -> tuple[FleetError, ...]:
         return self.problems
+
+
+class Several(FleetError):
+    """What is wrong with several hosts or emulators of a fleet at once."""
+
+    def __init__(self, failures: Sequence[FleetError]) -> None:
+        super().__init__("", "\n".join(str(failure) for failure in failures))
+        self.failures = tuple(failures)
+
+    def each(self) -> tuple[FleetError, ...]:
+        return self.failures

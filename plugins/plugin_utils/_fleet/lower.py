@@ -166,23 +166,40 @@ def _proof(wanted: Wanted) -> tuple[str, str]:
 
 def questions(desired: Desired) -> tuple[observed.Asked, ...]:
     """What to ask the guests that shall be running, so that one that runs and does not answer is seen, and about apps those that may run."""
-    asked: dict[tuple[str, str], set[str]] = {}
-    for wanted in desired.emulators:
+    asked: dict[tuple[str, str], list[_Whom]] = {}
+    for wanted, whom in _everybody(desired):
         if wanted.state is State.RUNNING:
-            asked.setdefault(_proof(wanted), set()).add(wanted.name)
-    ready = [observed.Question(command, answer, frozenset(titles)) for (command, answer), titles in asked.items()]
+            asked.setdefault(_proof(wanted), []).append(whom)
+    ready = [_question(command, answer, whom) for (command, answer), whom in asked.items()]
     folders = backups.asks(desired.backup_folder) if desired.backup_folder is not None else ()
     return (*ready, *_app_questions(desired), *folders)
 
 
 def _app_questions(desired: Desired) -> Iterable[observed.Asked]:
-    asked: dict[str, set[str]] = {}
-    every = [wanted for wanted in desired.emulators if wanted.apps and wanted.state in (State.RUNNING, State.PRESENT)]
-    for wanted in every:
+    asked: dict[str, list[_Whom]] = {}
+    every = [
+        (wanted, whom) for wanted, whom in _everybody(desired) if wanted.apps and wanted.state in (State.RUNNING, State.PRESENT)
+    ]  # fmt: skip
+    for wanted, whom in every:
         command = apps.question([app.package for app in wanted.apps], any(app.hashed for app in wanted.apps))
-        asked.setdefault(command, set()).add(wanted.name)
-    yield from (observed.Question(command, None, frozenset(titles)) for command, titles in asked.items())
-    yield from apps.asks(app for wanted in every for app in wanted.apps)
+        asked.setdefault(command, []).append(whom)
+    yield from (_question(command, None, whom) for command, whom in asked.items())
+    yield from apps.asks(app for wanted, _ in every for app in wanted.apps)
+
+
+#: A title, and whether it stands for a family.
+_Whom = tuple[str, bool]
+
+
+def _everybody(desired: Desired) -> Iterable[tuple[Wanted, _Whom]]:
+    yield from ((wanted, (wanted.name, False)) for wanted in desired.emulators)
+    yield from ((wanted, (wanted.name, True)) for wanted in desired.families)
+
+
+def _question(command: str, answer: str | None, whom: Iterable[_Whom]) -> observed.Question:
+    listed = list(whom)
+    titles, families = ({name for name, family in listed if family is wanted} for wanted in (False, True))
+    return observed.Question(command, answer, frozenset(titles), frozenset(families))
 
 
 class _Batch:

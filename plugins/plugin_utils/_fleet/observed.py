@@ -92,6 +92,10 @@ class Observation:
         """The emulator with this title; when several have it, the first."""
         return next((emulator for emulator in self.emulators if emulator.title == title), None)
 
+    def owned(self) -> list[str]:
+        """Titles of the emulators that ldfleet created or adopted."""
+        return [emulator.title for emulator in self.emulators if emulator.owned is not None]
+
     def duplicates(self) -> frozenset[str]:
         """Titles that more than one emulator has."""
         return frozenset(title for title, times in Counter(emulator.title for emulator in self.emulators).items() if times > 1)
@@ -101,12 +105,13 @@ class Observation:
 class Question:
     """What to ask guests that run: the value of ``--command``, and the pattern of a good answer (None: the answer is kept as it is).
 
-    ``titles``: whom.
+    ``titles``: whom. ``families``: and whoever is called NAME-000, NAME-001 and so on.
     """
 
     command: str
     answer: str | None
     titles: frozenset[str]
+    families: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ def _ask(id: str, asked: Asked, host: HostFacts | None) -> Operation:
     if isinstance(asked, Listing):
         return operations.listing(id, asked.folder, asked.pattern, 0, asked.head, asked.space, asked.folders)
     command = ["adb", "--index", "{1}", "--command", asked.command]
-    return operations.each(id, "list2", _row_of(asked.titles, host), install.PROGRAM, command, QUERY_TIMEOUT_MS)
+    return operations.each(id, "list2", _row_of(asked, host), install.PROGRAM, command, QUERY_TIMEOUT_MS)
 
 
 def look_at_kept() -> list[Operation]:
@@ -181,11 +186,17 @@ def kept(reply: Reply) -> dict[str, ConfigFile]:
     return {key: config for key, config in found.items() if not config.problem}
 
 
-def _row_of(titles: Iterable[str], host: HostFacts | None) -> str:
-    """A pattern for the rows of emulators with these titles that run, its group the index."""
-    forms = dict.fromkeys(form for title in sorted(titles) for form in (possible_bytes(title, host) if host else _any_bytes(title)))
-    listed = "|".join(operations.literal(form) for form in forms)
+def _row_of(asked: Question, host: HostFacts | None) -> str:
+    """A pattern for the rows of emulators that are asked and run, its group the index."""
+    members = [f"{form}-\\d{{3,}}" for form in _forms(asked.families, host)]
+    listed = "|".join([*_forms(asked.titles, host), *members])
     return rf"(?m)^(\d+),(?:{listed}), ?-?\d+, ?-?\d+, ?1, ?[1-9]\d*, ?[1-9]\d*(?:,\d+,\d+,\d+)?\r?$"
+
+
+def _forms(titles: Iterable[str], host: HostFacts | None) -> list[str]:
+    """Patterns for these titles as list2 may print them."""
+    forms = dict.fromkeys(form for title in sorted(titles) for form in (possible_bytes(title, host) if host else _any_bytes(title)))
+    return [operations.literal(form) for form in forms]
 
 
 def observation(reply: Reply, where: Where, questions: Sequence[Asked] = ()) -> Observation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import BadOption, BadOptions
@@ -20,17 +21,31 @@ _FALSE = frozenset({"no", "off", "false", "0"})
 _SHOWN = 80
 
 
-def checked(spec: Spec, given: Mapping[str, Any], taker: Mapping[str, str] | None = None, where: str = "") -> dict[str, Any]:
+def checked(
+    spec: Spec, given: Mapping[str, Any], taker: Mapping[str, str] | None = None, where: str = "", templates: bool = False
+) -> dict[str, Any]:
     """Return ``given`` with every value in the type that the spec says; options not given have their default, or None.
 
     ``taker`` names who takes an option, for the message (``memory`` -> ``LDPlayer``). ``where`` is the path of ``given`` itself.
+    ``templates``: strings with a template pass as they are, since what they stand for is not known yet.
     Raises BadOptions, which holds every fault found.
     """
     problems: list[BadOption] = []
-    values = _mapping(spec, given, taker or {}, where, problems)
+    values = _mapping(spec, given, _Judge(taker or {}, templates), where, problems)
     if problems:
         raise BadOptions(problems)
     return values
+
+
+@dataclass(frozen=True)
+class _Judge:
+    taker: Mapping[str, str]
+    templates: bool
+
+
+def is_template(value: object) -> bool:
+    """Whether Ansible would fill in something here."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 def shown(value: object) -> str:
@@ -39,7 +54,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
-def _mapping(spec: Spec, given: Mapping[str, Any], taker: Mapping[str, str], where: str, problems: list[BadOption]) -> dict[str, Any]:
+def _mapping(spec: Spec, given: Mapping[str, Any], judge: _Judge, where: str, problems: list[BadOption]) -> dict[str, Any]:
     aliases = {alias: name for name, option in spec.items() for alias in option.get("aliases", ())}
     values: dict[str, Any] = {}
     for written, value in given.items():
@@ -49,7 +64,7 @@ def _mapping(spec: Spec, given: Mapping[str, Any], taker: Mapping[str, str], whe
             advice = f"did you mean {near[0]}?" if near else f"options are {', '.join(sorted(spec))}"
             problems.append(BadOption(_path(where, written), "is not an option", advice))
         elif value is not None:
-            values[name] = _value(spec[name], value, taker.get(name, "it"), taker, _path(where, written), problems)
+            values[name] = _value(spec[name], value, judge.taker.get(name, "it"), judge, _path(where, written), problems)
     for name, option in spec.items():
         if name not in values:
             if option.get("required"):
@@ -63,18 +78,20 @@ def _path(where: str, name: object) -> str:
     return f"{where}.{name}" if where else str(name)
 
 
-def _value(option: Mapping[str, Any], value: object, subject: str, taker: Mapping[str, str], where: str, problems: list[BadOption]) -> Any:
+def _value(option: Mapping[str, Any], value: object, subject: str, judge: _Judge, where: str, problems: list[BadOption]) -> Any:
+    if judge.templates and is_template(value):
+        return value
     kind = option.get("type", "str")
     if kind == "list":
         items = value if isinstance(value, list | tuple) else [value]
         element = {"type": option.get("elements", "str"), "suboptions": option.get("suboptions"), "choices": option.get("choices")}
-        return [_value(element, item, subject, taker, f"{where}[{position}]", problems) for position, item in enumerate(items)]
+        return [_value(element, item, subject, judge, f"{where}[{position}]", problems) for position, item in enumerate(items)]
     if kind == "dict":
         if not isinstance(value, Mapping):
             problems.append(BadOption(where, f"is {shown(value)}", "a mapping of options is wanted"))
             return {}
         inner = option.get("suboptions")
-        return _mapping(inner, value, taker, where, problems) if inner else dict(value)
+        return _mapping(inner, value, judge, where, problems) if inner else dict(value)
     if isinstance(value, bool) and option.get("choices"):
         # YAML 1.1 reads the bare word off as false.
         value = next((word for word in option["choices"] if word in (_TRUE if value else _FALSE)), value)

@@ -15,7 +15,7 @@ from . import apps, backups, identity, observed, ownership
 from .apps import App, Todo, Trouble
 from .desired import Desired, State
 from .desired import Emulator as Wanted
-from .errors import Refused
+from .errors import Guarded, Refused
 from .observed import Emulator as Seen
 from .observed import Observation, Run
 from .options import shown
@@ -254,7 +254,8 @@ def _existing_steps(
     renames = seen.title != name
     up = seen.run is not Run.STOPPED
     wants_up = wanted.state is State.RUNNING or resuming or (wanted.state is State.PRESENT and up)
-    rework = bool(changes) or renames
+    again = up and desired.restart.get(name) == seen.pid  # the player that was to go is still there
+    rework = bool(changes) or renames or again
     stops = up and (rework or wanted.state is State.STOPPED)
     starts = wants_up and (not up or rework)
     if (stops or starts) and _no_desktop(desired, host):
@@ -270,7 +271,7 @@ def _existing_steps(
     if changes:
         steps.append(Step(Verb.CONFIGURE, name, "differs", changes))
     if starts:
-        steps.append(Step(Verb.START, name, _start_reason(resuming, up)))
+        steps.append(Step(Verb.START, name, _start_reason(resuming, up, again and not changes and not renames)))
     elif (wanted.state is State.RUNNING or resuming) and (seen.run is Run.CHANGING or (seen.run is Run.RUNNING and seen.ready is False)):
         waits.append(name)
     _app_steps(pair, starts, desired, host, steps, waits, holds)
@@ -360,12 +361,15 @@ def _not_running(wanted: Wanted, desired: Desired, host: Observation) -> Hold:
 def _stop_reason(changes: tuple[Change, ...], renames: bool, state: State) -> str:
     if state is State.STOPPED:
         return "shall be stopped"
-    return "settings act at the next start" if changes else "a running emulator would write its old title back" if renames else ""
+    return "settings act at the next start" if changes else "a running emulator would write its old title back" if renames else _RESTART
 
 
-def _start_reason(resuming: bool, up: bool) -> str:
+_RESTART = "is to be restarted"
+
+
+def _start_reason(resuming: bool, up: bool, again: bool) -> str:
     if up:
-        return "was running before the change"
+        return _RESTART if again else "was running before the change"
     return "was running before a change that was broken off" if resuming else "shall be running"
 
 
@@ -489,7 +493,7 @@ def _guard(desired: Desired, seen: Observation, removals: list[tuple[Seen, str]]
     counted = [emulator.title for emulator, _ in removals if emulator.title not in named]
     if len(counted) > desired.max_destroy:
         listed = ", ".join(shown(title) for title in counted[:10]) + (f" and {len(counted) - 10} more" if len(counted) > 10 else "")
-        yield Refused(
+        yield Guarded(
             seen.host.name,
             f"the plan would remove {len(counted)} emulator{'s'[: len(counted) > 1]} ({listed}), and max_destroy is {desired.max_destroy}",
             f"Say max_destroy: {len(counted)} to allow it",

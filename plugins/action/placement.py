@@ -1,0 +1,22 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""placement: which host carries which replica, and in which waves changes come to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import ControllerAction, Play, spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision
+
+
+class ActionModule(ControllerAction):
+    """Reads what each host told, and decides."""
+
+    module = "placement"
+
+    def decide(self, given: Mapping[str, Any], play: Play) -> dict[str, Any]:
+        entry = spec("emulators")["emulators"]["suboptions"]
+        declared = decision.fleet(given["fleet"], spec("fleet", "inventory"), entry, given["max_destroy"])
+        looks = decision.looked(declared, play.each(given["look"], declared.hosts))
+        return decision.place(declared, looks, given["fleet"], given["plan"], given["restart"], play.checking)

@@ -1,0 +1,119 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The inventory plugin: a fleet file's hosts, groups and variables. Its options stand in fleet.yml beside it, what they mean in _fleet/fleet.py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleParserError
+from ansible.inventory.group import to_safe_group_name
+from ansible.plugins.inventory import BaseInventoryPlugin
+
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import plain, spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import fleet
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError
+
+_GROUP = "ldplayer"
+_LOST = "ldplayer_lost"
+
+
+class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
+    """Ansible's way to find it."""
+
+    NAME = "ldfleet.ldplayer.fleet"
+
+    def verify_file(self, path: str) -> bool:
+        """Whether a file is worth reading: by its name, as for every plugin of this kind."""
+        return bool(super().verify_file(path)) and path.endswith(("fleet.yml", "fleet.yaml"))
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        """Ansible's entry."""
+        super().parse(inventory, loader, path, cache)
+        written = self._read_config_data(path)
+        try:
+            values = fleet.checked(_bare(written), spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"])
+            if not fleet.templated({**values, "vars": None, "hosts": _own(values["hosts"])}):
+                fleet.build(values)
+        except FleetError as error:
+            raise AnsibleParserError("\n".join(_placed(path, error))) from error
+        self._fill(values, written)
+
+    def _fill(self, values: Mapping[str, Any], written: Mapping[str, Any]) -> None:
+        """Groups, hosts and variables. Values are handed on as they were written, so that templates and vaults in them stay what they are."""
+        said = {section: written.get(section) or {} for section in ("pools", "emulators", "defaults")}
+        profiles = fleet.inherited({name: profile or {} for name, profile in (written.get("profiles") or {}).items()}, [])
+        whole = {word: written[word] for word in ("purge", "max_destroy") if written.get(word) is not None}
+        shared = {
+            **(written.get("vars") or {}),
+            "ldplayer_fleet": {"plugin": self.NAME, "hosts": _own(values["hosts"]), "profiles": profiles, **said, **whole},
+            "ldplayer_profiles": profiles,
+            "ldplayer_defaults": said["defaults"],
+            "ldplayer_members": [{"name": name, "members": True, **_entry(pool)} for name, pool in said["pools"].items()],
+        }
+        for group in (_GROUP, _LOST):
+            self.inventory.add_group(group)
+            for name, value in shared.items():
+                self.inventory.set_variable(group, name, value)
+        for name, host in values["hosts"].items():
+            variables = {
+                word: value
+                for word, value in (written["hosts"][name] or {}).items()
+                if word not in spec("fleet", "inventory")["hosts"]["suboptions"]
+            }
+            variables["ldplayer_emulators"] = said["emulators"].get(name) or []
+            self.inventory.add_host(name, group=_LOST if host["lost"] is True else _GROUP)
+            for variable, value in variables.items():
+                self.inventory.set_variable(name, variable, value)
+            for label, value in (host["labels"] or {}).items():
+                self.inventory.add_child(self.inventory.add_group(to_safe_group_name(f"{label}_{value}")), name)
+
+
+def _bare(value: Any) -> Any:
+    """A file's values as plain ones. What Ansible alone can read (a vaulted value) is judged when it is filled in, as a template is."""
+    if isinstance(value, Mapping):
+        return {str(key): _bare(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_bare(item) for item in value]
+    known = value is None or isinstance(value, str | int | float | bool)
+    return plain(value) if known else "{{ vaulted }}"
+
+
+def _own(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Our own words about hosts, without their variables, among which are secrets."""
+    return {name: {word: value for word, value in host.items() if word != "vars" and value is not None} for name, host in hosts.items()}
+
+
+def _entry(pool: Mapping[str, Any]) -> dict[str, Any]:
+    """What each of a pool's replicas is told, as far as the file says it."""
+    return {"state": pool.get("state") or "running", **({"profile": pool["profile"]} if pool.get("profile") else {})}
+
+
+def _placed(path: str, error: FleetError) -> Iterator[str]:
+    """Each fault with file and line, the first line saying how many there are."""
+    root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    faults = sorted((_line(root, fault.about), str(fault)) for fault in error.each())
+    yield f"{len(faults)} fault{'s'[: len(faults) > 1]} in {path}"
+    for line, fault in faults:
+        yield f"{path}:{line}: {fault}"
+
+
+def _line(node: yaml.Node | None, path: str) -> int:
+    """The line of what a path such as ``pools.farm.update`` or ``emulators.ws-01[0].cpu`` names, or of as much of it as there is."""
+    line = node.start_mark.line + 1 if node is not None else 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in sorted(node.value, key=lambda item: -len(item[0].value)):  # a key may hold dots: the longest that fits
+            if (rest := _after(path, str(key.value))) is not None:
+                return max(key.start_mark.line + 1, _line(value, rest)) if rest else int(key.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode) and (item := re.match(r"\[(\d+)\]\.?", path)) and int(item[1]) < len(node.value):
+        return _line(node.value[int(item[1])], path[item.end() :])
+    return int(line)
+
+
+def _after(path: str, key: str) -> str | None:
+    """What is left of a path behind a key; None where the path does not begin with it."""
+    rest = path[len(key) :]
+    return rest.removeprefix(".") if path.startswith(key) and (not rest or rest[0] in ".[") else None

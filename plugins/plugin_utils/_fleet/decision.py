@@ -1,0 +1,301 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A fleet's decision from what its hosts told, as plain JSON values: what tasks hand on to each other, and what a saved plan holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from . import fleet as fleets
+from . import look, placement, rollout
+from .errors import BadOption, FleetError, NotConverged, Several, Stale
+from .fleet import Fleet
+from .look import Look
+from .options import Spec, shown
+from .placement import Hold, Move, Placement
+from .rollout import Progress, Rollout
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``digests``: of what was seen of each host that was known."""
+
+    placement: Placement
+    rollout: Rollout
+    digests: Mapping[str, str]
+
+
+def written(decision: Decision) -> Json:
+    """As JSON values; ``read`` gives back an equal one."""
+    placed, rolled = decision.placement, decision.rollout
+    return {
+        "at": dict(sorted(placed.at.items())),
+        "created": sorted(placed.created),
+        "surplus": [list(item) for item in placed.surplus],
+        "removals": [list(item) for item in placed.removals],
+        "moves": [asdict(move) for move in placed.moves],
+        "holds": [asdict(hold) for hold in placed.holds],
+        "waves": {pool: [list(titles) for titles in waves] for pool, waves in rolled.waves.items()},
+        "kept": sorted(rolled.kept),
+        "restarts": sorted(rolled.restarts),
+        "digests": dict(sorted(decision.digests.items())),
+    }
+
+
+def read(data: Mapping[str, Any]) -> Decision:
+    """From JSON values."""
+    return Decision(
+        Placement(
+            at=dict(data["at"]),
+            created=frozenset(data["created"]),
+            surplus=tuple((str(title), str(host)) for title, host in data["surplus"]),
+            removals=tuple((str(title), str(host), str(reason)) for title, host, reason in data["removals"]),
+            moves=tuple(Move(**move) for move in data["moves"]),
+            holds=tuple(Hold(**hold) for hold in data["holds"]),
+        ),
+        Rollout(
+            {str(pool): tuple(tuple(titles) for titles in waves) for pool, waves in data["waves"].items()},
+            frozenset(data["kept"]),
+            frozenset(data["restarts"]),
+        ),
+        dict(data["digests"]),
+    )
+
+
+def fleet(values: Mapping[str, Any], spec: Spec, entry: Spec, max_destroy: str | None = None) -> Fleet:
+    """The fleet of a fleet file's words, with all templates filled in. Raises BadOptions."""
+    said = values if max_destroy is None else {**values, "max_destroy": max_destroy}
+    return fleets.build(fleets.checked(said, spec, entry))
+
+
+def looked(declared: Fleet, results: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Look]:
+    """What each host told. ``results``: of the hosts that take part in the run."""
+    return {
+        name: look.read(results[name]) if name in results else Look(problem=LEFT_OUT)
+        for name, host in declared.hosts.items()
+        if not host.lost
+    }
+
+
+#: Why nothing is known of a host that the run was told to leave out.
+LEFT_OUT = "it is not among the hosts of this run"
+
+
+def place(
+    declared: Fleet,
+    looks: Mapping[str, Look],
+    words: Mapping[str, Any],
+    saved: Mapping[str, Any] | None,
+    restart: Iterable[str],
+    checking: bool,
+) -> Json:
+    """What the module placement returns. ``words``: the fleet's own, for the fingerprint; ``saved``: a plan that was made before.
+
+    Raises Guarded when more would be removed than is allowed, and Stale when a saved plan is none of this fleet.
+    """
+    mark = fleets.fingerprint(words)
+    stale: dict[str, str] = {}
+    if saved is None:
+        placed = placement.place(declared, looks)
+        found = Decision(placed, rollout.plan(declared, placed, looks, _known(declared, looks, restart)), _digests(looks))
+    else:
+        found, stale = _still(saved, mark, looks)
+    if found.placement.refusals:
+        raise Several(found.placement.refusals)
+    last = rollout.length(found.rollout) - 1
+    return {
+        "changed": False,
+        "fingerprint": mark,
+        "decision": written(found),
+        "waves": [last] if checking else list(range(last + 1)),
+        "pools": pools(declared, found.placement, found.rollout, looks),
+        "hosts": {name: _told(seen) for name, seen in looks.items()},
+        "stale": stale,
+    }
+
+
+def _known(declared: Fleet, looks: Mapping[str, Look], restart: Iterable[str]) -> list[str]:
+    """Pools and replicas to restart. Raises BadOption for what is neither."""
+    there = {title for seen in looks.values() for title in seen.members if declared.pool_of(title) is not None}
+    wanted = list(restart)
+    wrong = [name for name in wanted if name not in declared.pools and name not in there]
+    if wrong:
+        raise BadOption("restart", f"names {shown(wrong[0])}", fleets.near(wrong[0], [*declared.pools, *there], "pools and replicas"))
+    return wanted
+
+
+def _told(seen: Look) -> Json:
+    return {
+        "known": seen.known,
+        "problem": seen.problem,
+        "emulators": len(seen.members),
+        "owned": sum(member.owned for member in seen.members.values()),
+        "running": sum(member.available for member in seen.members.values()),
+        "desktop": seen.desktop,
+        "free_bytes": seen.free_bytes,
+        "digest": seen.digest,
+    }
+
+
+def _digests(looks: Mapping[str, Look]) -> dict[str, str]:
+    return {name: seen.digest for name, seen in looks.items() if seen.known}
+
+
+def _still(saved: Mapping[str, Any], mark: str, looks: Mapping[str, Look]) -> tuple[Decision, dict[str, str]]:
+    """A saved decision without the hosts that moved since, and why each of them is left out."""
+    if saved.get("fingerprint") != mark:
+        raise Stale("plan", "was made for other words than those that the fleet file has now", "Make a new plan")
+    found = read(saved["decision"])
+    moved = {name: _moved(name, found.digests, looks) for name in looks}
+    stale = {name: reason for name, reason in moved.items() if reason is not None}
+    return replace(found, placement=_without(found.placement, stale), rollout=_rest(found.rollout, found.placement, stale)), stale
+
+
+def _moved(name: str, digests: Mapping[str, str], looks: Mapping[str, Look]) -> str | None:
+    seen = looks[name]
+    if seen.problem == LEFT_OUT:
+        return None
+    if not seen.known:
+        return seen.problem if name in digests else None
+    if name not in digests:
+        return "it could not be asked when the plan was made, and now it can"
+    return None if digests[name] == seen.digest else "it has changed since the plan was made"
+
+
+def _without(placed: Placement, hosts: Collection[str]) -> Placement:
+    return replace(
+        placed,
+        at={title: host for title, host in placed.at.items() if host not in hosts},
+        created=frozenset(title for title in placed.created if placed.at[title] not in hosts),
+        surplus=tuple(item for item in placed.surplus if item[1] not in hosts),
+        removals=tuple(item for item in placed.removals if item[1] not in hosts),
+        moves=tuple(move for move in placed.moves if move.source not in hosts and move.target not in hosts),
+    )
+
+
+def _rest(rolled: Rollout, placed: Placement, hosts: Collection[str]) -> Rollout:
+    waves = {
+        pool: tuple(tuple(title for title in titles if placed.at[title] not in hosts) for titles in each)
+        for pool, each in rolled.waves.items()
+    }
+    return replace(rolled, waves=waves)
+
+
+def wave(
+    declared: Fleet,
+    decision: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
+    looks: Mapping[str, Look],
+    done: Mapping[str, Mapping[str, Any] | None],
+    number: int,
+    checking: bool,
+) -> Json:
+    """What the module rollout returns for a wave: what each host that takes part is told, and how far the rollout has come.
+
+    ``before``: its ``progress`` of the wave before; ``done``: what hosts returned there. In check mode all waves are told as one.
+    """
+    found = read(decision)
+    placed, rolled = found.placement, found.rollout
+    known = {name: seen for name, seen in looks.items() if name in found.digests}
+    if before is None:
+        progress = rollout.begin(declared, placed, known)
+        part = set(rollout.busy(placed, rolled, known, 0))
+        for later in range(1, number + 1 if checking else 1):
+            part |= set(rollout.busy(placed, rolled, known, later))
+    else:
+        progress = _after(declared, found, before, known, done, number)
+        part = set(rollout.busy(placed, rolled, known, number))
+    keeping = rolled.later(number, progress.stopped)
+    restarts = rolled.restarts - keeping
+    return {
+        "changed": False,
+        "hosts": {
+            host: {
+                "emulators": rollout.entries(declared, placed, keeping, host),
+                "restart": sorted(title for title in restarts if placed.at[title] == host and _now(rolled, title, number, checking)),
+            }
+            for host in sorted(part)
+        },
+        "progress": {"stopped": dict(progress.stopped), "down": sorted(progress.down), "faults": dict(progress.faults)},
+    }
+
+
+def _after(
+    declared: Fleet,
+    found: Decision,
+    before: Mapping[str, Any],
+    looks: Mapping[str, Look],
+    done: Mapping[str, Mapping[str, Any] | None],
+    number: int,
+) -> Progress:
+    """How far the rollout has come when a wave is over. ``number``: of the one that comes next."""
+    took = rollout.busy(found.placement, found.rollout, looks, number - 1)
+    seen = {host: look.read(done[host]) for host in took if host in done}
+    return rollout.advance(declared, found.placement, found.rollout, _progress(before), seen, number)
+
+
+def _now(rolled: Rollout, title: str, number: int, checking: bool) -> bool:
+    """Whether a restart belongs to a wave; one that is in no wave (it does not answer) comes with the first."""
+    waves = [n for each in rolled.waves.values() for n, titles in enumerate(each) if title in titles]
+    return checking or number in (waves or [0])
+
+
+def _progress(data: Mapping[str, Any]) -> Progress:
+    return Progress(dict(data["stopped"]), frozenset(data["down"]), dict(data["faults"]))
+
+
+def finish(
+    declared: Fleet,
+    decision: Mapping[str, Any],
+    before: Mapping[str, Any],
+    looks: Mapping[str, Look],
+    done: Mapping[str, Mapping[str, Any] | None],
+    stale: Mapping[str, str],
+) -> Json:
+    """What is not as the file says when all waves are over, but is no fault. Raises Several where any of it is one."""
+    found = read(decision)
+    known = {name: seen for name, seen in looks.items() if name in found.digests}
+    progress = _after(declared, found, before, known, done, rollout.length(found.rollout))
+    holds = found.placement.holds
+    faults: list[FleetError] = [Stale(host, f"was left out, because {reason}", "Make a new plan") for host, reason in stale.items()]
+    faults += [NotConverged(host, fault.removeprefix(f"{host}: ")) for host, fault in progress.faults.items()]
+    faults += [
+        NotConverged(name, f"could not be asked: {seen.problem}", "Its emulators are taken to be as they were")
+        for name, seen in looks.items()
+        if not seen.known and seen.problem != LEFT_OUT and name not in stale
+    ]
+    faults += [NotConverged(f"pool {pool}", f"the rollout stopped: {reason}") for pool, reason in progress.stopped.items()]
+    faults += [
+        NotConverged(hold.title, f"{hold.reason}: {hold.message}") for hold in holds if hold.fails and not _only_limited(hold, looks)
+    ]
+    if faults:
+        raise Several(faults)
+    return {"changed": False, "holds": [asdict(hold) for hold in holds]}
+
+
+def _only_limited(hold: Hold, looks: Mapping[str, Look]) -> bool:
+    """Whether a replica is held for no other reason than that hosts were left out of the run."""
+    return hold.reason == "Unknown" and all(seen.known or seen.problem == LEFT_OUT for seen in looks.values())
+
+
+def pools(declared: Fleet, placed: Placement, rolled: Rollout, looks: Mapping[str, Look]) -> Json:
+    """Each pool in numbers: what is wanted, there, available and up to date."""
+    told: Json = {}
+    for pool in declared.pools.values():
+        there = [title for title in placed.at if pool.number(title) is not None and title not in placed.created]
+        members = [looks[placed.at[title]].members[title] for title in there]
+        waiting = {title for titles in rolled.waves.get(pool.name, ()) for title in titles} | rolled.kept
+        told[pool.name] = {
+            "replicas": pool.replicas,
+            "there": len(there),
+            "available": sum(member.available for member in members),
+            "updated": sum(title not in waiting for title in there),
+            "missing": sum(title not in there for title in pool.titles()),
+            "surplus": sum(pool.number(title) is not None for title, _host in placed.surplus),
+            "revision": pool.revision,
+            "waves": len(rolled.waves.get(pool.name, ())),
+        }
+    return told

@@ -1,0 +1,396 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fleet file as values: hosts with their capacity, profiles, pinned emulators, pools. What is wrong with the words alone is found here.
+
+A word is named by its path in the file (``pools.farm.replicas``); whoever reads the file knows the line. Strings that hold a template are taken
+as they are (``checked``), and judged when they have been filled in (``build``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import desired, options
+from .errors import BadOption, BadOptions, FleetError
+from .options import Spec, shown
+
+#: Group and host names that Ansible takes without a warning (its TRANSFORM_INVALID_GROUP_CHARS), and the dash and the dot that hosts have.
+_HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}", re.ASCII)
+_POOL_NAME = re.compile(r"[^\W_][\w.-]{0,55}")
+_SHARE = re.compile(r"(\d{1,3})\s*%", re.ASCII)
+#: How alike a variable of a host must be to one of our words to be taken for a slip (``drian``); ``ansible_host`` is far from all of them.
+_NEAR = 0.75
+
+
+@dataclass(frozen=True)
+class Share:
+    """A number of emulators, or a percentage of all that are in question."""
+
+    number: int
+    percent: bool = False
+
+    @staticmethod
+    def of(text: object) -> Share | None:
+        """From ``3`` or ``20%``; None for anything else."""
+        written = str(text).strip()
+        percent = _SHARE.fullmatch(written)
+        if percent and int(percent[1]) <= 100:
+            return Share(int(percent[1]), True)
+        return Share(int(written)) if written.isascii() and written.isdigit() and not isinstance(text, bool) else None
+
+    def among(self, total: int) -> int:
+        """How many of ``total`` that is, rounded down."""
+        return total * self.number // 100 if self.percent else self.number
+
+    def __str__(self) -> str:
+        return f"{self.number}%" if self.percent else str(self.number)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a host may carry; None where nobody said. ``memory``: MiB, ``cpu``: cores, both summed over emulators that shall run. ``disk``: GiB
+    that stay free on LDPlayer's drive."""
+
+    emulators: int | None = None
+    cpu: int | None = None
+    memory: int | None = None
+    disk: int | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """``drain``: takes nothing new, and gives its replicas up as their pools say. ``lost``: is gone for good, with all that it had."""
+
+    name: str
+    capacity: Capacity = Capacity()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    drain: bool = False
+    lost: bool = False
+
+
+@dataclass(frozen=True)
+class Update:
+    """``max_unavailable``: how many replicas of the pool may be down at once for a change. ``partition``: replicas of a lower number keep what
+    they have. ``progress_deadline``: seconds that a changed replica may take to be ready; None: as its host says."""
+
+    max_unavailable: Share = Share(1)
+    partition: int = 0
+    progress_deadline: int | None = None
+
+    def budget(self, replicas: int) -> int:
+        """How many may be down, at least one."""
+        return max(1, self.max_unavailable.among(replicas))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """``hosts``: None for all, else label -> the values that will do. ``wants``: cores and MiB of each replica, 0 where nobody said."""
+
+    name: str
+    profile: str | None
+    replicas: int
+    state: str = "running"
+    hosts: Mapping[str, frozenset[str]] | None = None
+    spread: str | None = None
+    on_scale_down: str = "stop"
+    on_move: str = "refuse"
+    move_folder: str | None = None
+    update: Update = Update()
+    wants: tuple[int, int] = (0, 0)
+    clone_from: str | None = None
+    revision: str = ""
+
+    def takes(self, host: Host) -> bool:
+        """Whether a host is one of the pool's."""
+        return self.hosts is None or all(host.labels.get(label) in values for label, values in self.hosts.items())
+
+    def title(self, number: int) -> str:
+        """Of a replica."""
+        return desired.numbered(self.name, number)
+
+    def number(self, title: str) -> int | None:
+        """Of a replica; None for the title of something else."""
+        return desired.number_in(self.name, title)
+
+    def titles(self) -> list[str]:
+        """Of all replicas that shall be."""
+        return [self.title(number) for number in range(self.replicas)]
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What the module emulators is told of each replica, but for its name."""
+        return {"state": self.state, **({"profile": self.profile} if self.profile is not None else {})}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """``pinned``: entries of the module emulators by host. ``profiles``: with what they inherit worked in.
+
+    ``max_destroy``: how many owned emulators may be removed at once because nobody names them any more or their number is too high.
+    """
+
+    hosts: Mapping[str, Host]
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    pinned: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    purge: bool = False
+    max_destroy: Share = Share(0)
+
+    def pool_of(self, title: str) -> Pool | None:
+        """The pool that a title belongs to."""
+        return next((pool for pool in self.pools.values() if pool.number(title) is not None), None)
+
+
+def fingerprint(data: object) -> str:
+    """SHA-256 of a value as canonical JSON: equal values have equal ones, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def checked(data: Mapping[str, Any], spec: Spec, entry: Spec) -> dict[str, Any]:
+    """The file's words against ``spec`` (of the file) and ``entry`` (of an emulator); strings with a template pass. Raises BadOptions.
+
+    ``spec``'s hosts, pools, profiles and emulators are mappings by name, whose suboptions each of them takes.
+    """
+    problems: list[BadOption] = []
+    top = {name: {**option, "suboptions": None} if name in _BY_NAME else option for name, option in spec.items()}
+    values = _checked(top, data, "", problems)
+    inner = {name: {**option, "default": None} for name, option in entry.items() if name not in desired.ENTRYS_OWN}
+    hosts, pools = spec["hosts"]["suboptions"], spec["pools"]["suboptions"]
+    values["hosts"] = {name: _host(name, given, hosts, problems) for name, given in _named(values, "hosts", problems)}
+    values["defaults"] = _checked(inner, values["defaults"] or {}, "defaults", problems)
+    profile = {**inner, "inherit": {"type": "str"}}
+    values["profiles"] = {n: _checked(profile, given, f"profiles.{n}", problems) for n, given in _named(values, "profiles", problems)}
+    values["pools"] = {n: _checked(pools, given, f"pools.{n}", problems) for n, given in _named(values, "pools", problems)}
+    values["emulators"] = {name: given or [] for name, given in (values["emulators"] or {}).items()}
+    listed = {"type": "list", "elements": "dict", "suboptions": {n: o for n, o in entry.items() if n not in ("count", "members")}}
+    spec_of_lists = dict.fromkeys(values["emulators"], listed)
+    values["emulators"] = _checked(spec_of_lists, values["emulators"], "emulators", problems)
+    if problems:
+        raise BadOptions(problems)
+    return values
+
+
+_BY_NAME = ("hosts", "pools", "profiles", "emulators")
+
+
+def _checked(spec: Spec, given: Mapping[str, Any], where: str, problems: list[BadOption]) -> dict[str, Any]:
+    try:
+        return options.checked(spec, given, desired.TAKERS, where, templates=True)
+    except BadOptions as bad:
+        problems += bad.problems
+        return dict.fromkeys(spec)
+
+
+def _named(values: Mapping[str, Any], section: str, problems: list[BadOption]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for name, given in (values[section] or {}).items():
+        if given is not None and not isinstance(given, Mapping):
+            problems.append(BadOption(f"{section}.{name}", f"is {shown(given)}", "a mapping of options is wanted"))
+        else:
+            yield str(name), given or {}
+
+
+def _host(name: str, given: Mapping[str, Any], spec: Spec, problems: list[BadOption]) -> dict[str, Any]:
+    """A host's own words, and beside them (``vars``) whatever else it has, which are variables of Ansible."""
+    where = f"hosts.{name}"
+    if not _HOST_NAME.fullmatch(name):
+        problems.append(BadOption(where, "is no name for a host", "letters, digits, dots, dashes and underscores are wanted"))
+    own = {word: value for word, value in given.items() if word in spec}
+    others = {word: value for word, value in given.items() if word not in spec}
+    for word in others:
+        meant = difflib.get_close_matches(str(word), spec, n=1, cutoff=_NEAR)
+        if meant:
+            problems.append(BadOption(f"{where}.{word}", "is not an option", f"did you mean {meant[0]}?"))
+    return {**_checked(spec, own, where, problems), "vars": others}
+
+
+def templated(value: object) -> bool:
+    """Whether a template is left anywhere in a value."""
+    if isinstance(value, str):
+        return options.is_template(value)
+    if isinstance(value, Mapping):
+        return any(templated(item) for item in value.values())
+    return isinstance(value, list | tuple) and any(templated(item) for item in value)
+
+
+def build(values: Mapping[str, Any]) -> Fleet:
+    """From what ``checked`` returned, without templates. Raises BadOptions with every fault."""
+    problems: list[BadOption] = []
+    profiles = inherited(values["profiles"], problems)
+    defaults = _given(values["defaults"])
+    hosts = {name: _built_host(name, given, problems) for name, given in values["hosts"].items()}
+    pools = {name: _pool(name, given, profiles, defaults, hosts, problems) for name, given in values["pools"].items()}
+    pinned = {host: tuple(_given(entry) for entry in entries or ()) for host, entries in values["emulators"].items()}
+    problems += _pinned_problems(pinned, hosts, pools, profiles, defaults)
+    max_destroy = Share.of(values["max_destroy"])
+    if max_destroy is None:
+        problems.append(BadOption("max_destroy", f"is {shown(values['max_destroy'])}", "a number or a percentage such as 10% is wanted"))
+    if problems:
+        raise BadOptions(problems)
+    return Fleet(hosts, pools, pinned, profiles, defaults, bool(values["purge"]), max_destroy or Share(0))
+
+
+def _given(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (values or {}).items() if value is not None}
+
+
+def inherited(written: Mapping[str, Mapping[str, Any]], problems: list[BadOption]) -> dict[str, dict[str, Any]]:
+    """Each profile with what it inherits: its own words win, and a list (of apps) replaces the inherited one."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in written:
+        merged: dict[str, Any] = {}
+        line = [name]
+        while True:
+            own = _given(written[line[-1]])
+            base = own.pop("inherit", None)
+            merged = {**own, **merged}
+            where = f"profiles.{line[-1]}.inherit"
+            if base is None:
+                break
+            if base in line:
+                problems.append(BadOption(where, f"is {shown(base)}, which inherits from it", "a profile cannot inherit from itself"))
+                break
+            if base not in written:
+                problems.append(BadOption(where, f"is {shown(base)}, which no profile is called", near(base, written, "profiles")))
+                break
+            line.append(base)
+        found[name] = merged
+    return found
+
+
+def near(word: object, names: Collection[str], what: str) -> str:
+    """Advice for a word that is none of ``names``."""
+    found = difflib.get_close_matches(str(word), names, n=1)
+    return f"did you mean {found[0]}?" if found else f"{what} are {', '.join(sorted(names)) or 'not given'}"
+
+
+def _built_host(name: str, given: Mapping[str, Any], problems: list[BadOption]) -> Host:
+    capacity = _given(given["capacity"])
+    for word, value in capacity.items():
+        if value < 0:
+            problems.append(BadOption(f"hosts.{name}.capacity.{word}", f"is {value}", "0 or more is wanted"))
+    labels = {str(label): _word(value) for label, value in (given["labels"] or {}).items()}
+    if given["lost"] and given["drain"]:
+        problems.append(BadOption(f"hosts.{name}.drain", "stands beside lost", "a lost host has nothing to give up: drop one of the two"))
+    return Host(name, Capacity(**capacity), labels, bool(given["drain"]), bool(given["lost"]))
+
+
+def _word(value: object) -> str:
+    """A label's value as text: YAML reads the words yes and 7 as something else."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _pool(
+    name: str,
+    given: Mapping[str, Any],
+    profiles: Mapping[str, Mapping[str, Any]],
+    defaults: Mapping[str, Any],
+    hosts: Mapping[str, Host],
+    problems: list[BadOption],
+) -> Pool:
+    where = f"pools.{name}"
+    profile, replicas = given["profile"], given["replicas"] or 0
+    if not _POOL_NAME.fullmatch(name):
+        problems.append(
+            BadOption(where, "is no name for a pool", "letters, digits, dots, dashes and underscores are wanted, 56 at the most")
+        )
+    if profile is not None and profile not in profiles:
+        problems.append(
+            BadOption(f"{where}.profile", f"is {shown(profile)}, which no profile is called", near(profile, profiles, "profiles"))
+        )
+    if not 0 <= replicas <= desired.COUNT_LIMIT * 10:
+        problems.append(BadOption(f"{where}.replicas", f"is {replicas}", f"0 to {desired.COUNT_LIMIT * 10} is wanted"))
+    if given["on_move"] == "backup" and not given["move_folder"]:
+        problems.append(BadOption(f"{where}.move_folder", "is missing", "on_move: backup needs a folder that both hosts reach"))
+    merged = {**defaults, **profiles.get(profile, {})}
+    problems += _entry_problems({**merged, "name": name, "members": True}, where if profile is None else f"profiles.{profile}")
+    return Pool(
+        name=name,
+        profile=profile,
+        replicas=replicas,
+        state=given["state"],
+        hosts=_selector(given["hosts"], hosts, where, problems),
+        spread=_label(given["spread"], hosts, f"{where}.spread", problems),
+        on_scale_down=given["on_scale_down"],
+        on_move=given["on_move"],
+        move_folder=given["move_folder"],
+        update=_update(given["update"] or {}, f"{where}.update", problems),
+        wants=(int(merged.get("cpu") or 0), int(merged.get("memory") or 0)),
+        clone_from=merged.get("clone_from"),
+        revision=fingerprint(merged)[:10],
+    )
+
+
+def _entry_problems(entry: Mapping[str, Any], where: str) -> Iterable[BadOption]:
+    """What the room of desired emulators says of settings and apps, named by where they were written."""
+    try:
+        desired.build([entry], where="")
+    except BadOptions as bad:
+        yield from (
+            BadOption(f"{where}.{problem.about}", problem.problem, problem.advice) for problem in bad.problems if problem.about != "name"
+        )
+
+
+def _selector(
+    written: Mapping[str, Any] | None, hosts: Mapping[str, Host], where: str, problems: list[BadOption]
+) -> Mapping[str, frozenset[str]] | None:
+    if written is None:
+        return None
+    found = {}
+    for label, values in written.items():
+        _label(label, hosts, f"{where}.hosts.{label}", problems)
+        found[str(label)] = frozenset(_word(value) for value in (values if isinstance(values, list | tuple) else [values]))
+    if hosts and not any(all(host.labels.get(label) in values for label, values in found.items()) for host in hosts.values()):
+        problems.append(BadOption(f"{where}.hosts", "matches no host", "compare it with the labels of hosts"))
+    return found
+
+
+def _label(label: str | None, hosts: Mapping[str, Host], where: str, problems: list[BadOption]) -> str | None:
+    known = {name for host in hosts.values() for name in host.labels}
+    if label is not None and label not in known:
+        problems.append(BadOption(where, f"is {shown(label)}, a label that no host has", near(label, known, "labels")))
+    return label
+
+
+def _update(given: Mapping[str, Any], where: str, problems: list[BadOption]) -> Update:
+    share = Share.of(given.get("max_unavailable", 1) if given.get("max_unavailable") is not None else 1)
+    partition, deadline = given.get("partition") or 0, given.get("progress_deadline")
+    if share is None or share.number == 0:
+        found = shown(given.get("max_unavailable"))
+        problems.append(BadOption(f"{where}.max_unavailable", f"is {found}", "a number or a percentage such as 20%, at least 1, is wanted"))
+    if partition < 0:
+        problems.append(BadOption(f"{where}.partition", f"is {partition}", "0 or more is wanted"))
+    if deadline is not None and not 10 <= deadline <= 3600:
+        problems.append(BadOption(f"{where}.progress_deadline", f"is {deadline}", "10 to 3600 is wanted"))
+    return Update(share or Share(1), partition, deadline)
+
+
+def _pinned_problems(
+    pinned: Mapping[str, tuple[Mapping[str, Any], ...]],
+    hosts: Mapping[str, Host],
+    pools: Mapping[str, Pool],
+    profiles: Mapping[str, Mapping[str, Any]],
+    defaults: Mapping[str, Any],
+) -> Iterable[BadOption]:
+    for host, entries in pinned.items():
+        where = f"emulators.{host}"
+        if host not in hosts:
+            yield BadOption(where, "is no host", near(host, hosts, "hosts"))
+        try:
+            built = desired.build(entries, defaults, profiles, where=where)
+        except FleetError as bad:
+            yield from (problem for problem in bad.each() if isinstance(problem, BadOption))
+            continue
+        for emulator in built.emulators:
+            pool = next((pool for pool in pools.values() if pool.number(emulator.name) is not None), None)
+            if pool is not None:
+                yield BadOption(
+                    f"{emulator.where}.name",
+                    f"is {shown(emulator.name)}, which is a replica of the pool {shown(pool.name)}",
+                    "give it another name",
+                )
