@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,21 @@ def test_the_package_never_imports_the_collection(path: Path) -> None:
     assert not [name for name in names if name.startswith("ansible_collections") or "plugins" in name.split(".")]
     if path.name != "runs.py":
         assert not [name for name in names if name.split(".")[0] in {"ansible_runner", "ansible"}]
+
+
+def test_no_file_of_the_package_imports_what_imports_it_not_even_for_types() -> None:
+    graph = {path: set(_beside(path)) for path in PACKAGE.rglob("*.py")}
+    assert sum(map(len, graph.values())) > len(graph)
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
+
+
+def _beside(path: Path) -> Iterator[Path]:
+    """Every file of the package that a file imports by a relative name, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            room = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            names = [room.with_suffix(".py"), *(room / f"{alias.name}.py" for alias in node.names)]
+            yield from (name for name in names if name.is_file())
 
 
 def test_only_the_session_touches_the_connection() -> None:
