@@ -15,6 +15,7 @@ from typing import Any
 
 from . import commands
 from .android import NotOurs, Phone
+from .android_programs import shell
 from .console import NO_PLAYER, PARAMETER, PARAMETER_ERROR, Call, Said
 from .console_control import launch
 from .layout import identity
@@ -137,7 +138,7 @@ def adb(call: Call) -> Said:
         return 0, "device\r\n"
     if words[:1] != ["shell"] or len(words) < 2:
         return 0, f"adb.exe: unknown command {words[0] if words else ''}\r\n"
-    said, _status = _phone(call.world, instance).shell(" ".join(words[1:]))
+    said, _status = shell(_phone(call.world, instance), " ".join(words[1:]))
     call.world.save()
     return 0, said.replace(b"\n", b"\r\n")
 
