@@ -28,6 +28,7 @@ _SECONDS: Mapping[str, float] = {
 }
 _QUERY_SECONDS = 0.015
 _MUTATORS = frozenset({"add", "copy", "remove", "modify", "rename", "launch"})
+_STARTERS = frozenset({"launch", "launchex"})
 
 
 def run(world: World, arguments: Sequence[str], _raw: str, caller: Caller) -> Answer:
@@ -49,7 +50,7 @@ def run(world: World, arguments: Sequence[str], _raw: str, caller: Caller) -> An
         # Parallel add left half-written emulators (a farm's report on LDPlayer 9).
         world.config_path(code).write_bytes(b'{\r\n    "propertySettings.phoneIMEI": "86')
     output = text if isinstance(text, bytes) else _bytes(world, text)
-    return Answer(code, output, seconds=seconds, leaks_output=command in ("launch", "launchex") and world.quirks.leak_output)
+    return Answer(code, output, seconds=seconds, leaks_output=command in _STARTERS and code == 0 and world.quirks.leak_output)
 
 
 def _bytes(world: World, text: str) -> bytes:
