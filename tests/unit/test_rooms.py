@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import graphlib
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+
+from ldfleet.sim.quirks import Quirks
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
@@ -62,6 +66,17 @@ def _beside(path: Path) -> Iterator[Path]:
             room = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
             names = [room.with_suffix(".py"), *(room / f"{alias.name}.py" for alias in node.names)]
             yield from (name for name in names if name.is_file())
+
+
+def test_every_quirk_is_played_by_the_simulator_and_tried_by_a_test() -> None:
+    names = [field.name for field in dataclasses.fields(Quirks)]
+    played = _words(path for path in (PACKAGE / "sim").glob("*.py") if path.name != "quirks.py")
+    tried = _words(path for path in (ROOT / "tests").rglob("*") if path.suffix in (".py", ".yml"))
+    assert [name for name in names if name not in played or name not in tried] == []
+
+
+def _words(paths: Iterable[Path]) -> set[str]:
+    return {word for path in paths for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
 
 
 def test_only_the_session_touches_the_connection() -> None:
