@@ -160,3 +160,46 @@ def test_an_empty_emulator_that_ldplayer_makes_again_after_a_removal_goes_too(wo
     assert not outcome.failures
     assert [step.reason for step in outcome.extra] == ["LDPlayer made it again, empty, after a removal"]
     assert world.titles() == ["LDPlayer"]
+
+
+def test_a_removal_that_does_nothing_is_named_and_the_next_run_does_it(world: World) -> None:
+    rig.apply(rig.Direct(world), rig.wanted([{"name": "a"}]))
+    world.quirks.remove_ignored_times = 1
+    goal = rig.wanted([{"name": "a", "state": "absent"}])
+    outcome = rig.apply(rig.Direct(world), goal)
+    assert "a: remove was carried out and did not take" in str(outcome.failures[0])
+    assert world.titles() == ["LDPlayer", "a"]
+    assert not rig.apply(rig.Direct(world), goal).failures
+    assert world.titles() == ["LDPlayer"]
+
+
+class StartedMeanwhile(rig.Direct):
+    """A person starts the source of a clone right after ldfleet has looked."""
+
+    def run(self, script: str, payload: bytes) -> str:
+        said = super().run(script, payload)
+        if self.runs == 1:
+            self.world.launch(self.world.find("golden"))
+            self.world.settle(30)
+        return said
+
+
+@pytest.mark.parametrize(("refuses", "titles"), [(False, ["LDPlayer", "golden", "a"]), (True, ["LDPlayer", "golden"])])
+def test_a_source_that_was_started_meanwhile_is_copied_or_refused_and_then_named(world: World, refuses: bool, titles: list[str]) -> None:
+    rig.apply(rig.Direct(world), rig.wanted([{"name": "golden"}]))
+    world.quirks.copy_refuses_running = refuses
+    outcome = rig.apply(StartedMeanwhile(world), rig.wanted([{"name": "a", "clone_from": "golden"}]))
+    assert len([words for words in world.commands() if words[0] == "copy"]) == 1
+    assert world.titles() == titles
+    told = [str(failure) for failure in outcome.failures]
+    assert ["clone_from names 'golden', which is running. Stop it" in text for text in told] == [True] * refuses
+
+
+def test_a_host_under_load_takes_longer_and_comes_to_the_same(world: World) -> None:
+    """Under a second a command: at the end of a slice list2, which is asked by `until`, has one second and no more."""
+    world.quirks.slow_seconds = 0.9
+    goal = rig.wanted(_running("a", cpu=2))
+    outcome = rig.apply(rig.Direct(world), goal)
+    assert not outcome.failures
+    assert not outcome.extra
+    assert _in_sync(world, goal)

@@ -140,7 +140,7 @@ def _print_arguments(_world: Any, arguments: Any, _raw: str, _caller: Caller) ->
 
 
 def _say(_world: Any, arguments: Any, _raw: str, _caller: Caller) -> Answer:
-    """exit CODE, or big SIZE, or hang, or wait SECONDS, or err TEXT."""
+    """exit CODE, or big SIZE, or hang, or wait SECONDS, or leak, or err TEXT."""
     word, *rest = arguments or [""]
     if word == "exit":
         return Answer(int(rest[0]), b"said")
@@ -148,6 +148,8 @@ def _say(_world: Any, arguments: Any, _raw: str, _caller: Caller) -> Answer:
         return Answer(0, b"x" * int(rest[0]), b"y" * int(rest[0]))
     if word == "hang":
         return Answer(0, seconds=None)
+    if word == "leak":
+        return Answer(0, b"said", leaks_output=True)
     if word == "wait":
         return Answer(0, b"waited", seconds=float(rest[0]))
     return Answer(0, bytes.fromhex(rest[0]) if rest else b"", b"error text")

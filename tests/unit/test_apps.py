@@ -12,6 +12,7 @@ import yaml
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import apps
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.apps import Installed
 from ldfleet.sim.android import Android, Phone
+from ldfleet.sim.android_programs import shell
 
 CASES = Path(__file__).parent.parent / "cases"
 
@@ -55,7 +56,7 @@ def test_the_simulated_shell(case: dict[str, Any]) -> None:
     data = apks.apk("com.a", 14, "1.4")
     android.install(data, apks.sha256(data), 0.0)
     phone = Phone(android, {"sys.boot_completed": "1"}, case.get("release", 9), 1.0, lambda _digest: data)
-    said, status = phone.shell(case["text"])
+    said, status = shell(phone, case["text"])
     assert (said.decode(), status) == (case["prints"], case.get("status", 0))
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import graphlib
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+
+from ldfleet.sim.quirks import Quirks
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
@@ -46,6 +51,32 @@ def test_the_package_never_imports_the_collection(path: Path) -> None:
     assert not [name for name in names if name.startswith("ansible_collections") or "plugins" in name.split(".")]
     if path.name != "runs.py":
         assert not [name for name in names if name.split(".")[0] in {"ansible_runner", "ansible"}]
+
+
+def test_no_file_of_the_package_imports_what_imports_it_not_even_for_types() -> None:
+    graph = {path: set(_beside(path)) for path in PACKAGE.rglob("*.py")}
+    assert sum(map(len, graph.values())) > len(graph)
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
+
+
+def _beside(path: Path) -> Iterator[Path]:
+    """Every file of the package that a file imports by a relative name, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            room = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            names = [room.with_suffix(".py"), *(room / f"{alias.name}.py" for alias in node.names)]
+            yield from (name for name in names if name.is_file())
+
+
+def test_every_quirk_is_played_by_the_simulator_and_tried_by_a_test() -> None:
+    names = [field.name for field in dataclasses.fields(Quirks)]
+    played = _words(path for path in (PACKAGE / "sim").glob("*.py") if path.name != "quirks.py")
+    tried = _words(path for path in (ROOT / "tests").rglob("*") if path.suffix in (".py", ".yml"))
+    assert [name for name in names if name not in played or name not in tried] == []
+
+
+def _words(paths: Iterable[Path]) -> set[str]:
+    return {word for path in paths for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
 
 
 def test_only_the_session_touches_the_connection() -> None:

@@ -11,26 +11,22 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import commands
 from .android import NotOurs, Phone
+from .android_programs import shell
+from .console import NO_PLAYER, PARAMETER, PARAMETER_ERROR, Call, Said
+from .console_control import launch
 from .layout import identity
 from .quirks import used
 from .world import Instance, World
 
-if TYPE_CHECKING:
-    from .ldconsole import Call, Said
-
-_NO_PLAYER = "player don't exist!"
-_PARAMETER = -1005
 #: Simulated seconds after which an app that was handed over is there.
 _INSTALL_SECONDS = 3.0
 
-Chosen = Callable[[World, Mapping[str, str]], Instance | None]
 
-
-def phone(world: World, instance: Instance) -> Phone:
+def _phone(world: World, instance: Instance) -> Phone:
     """The guest as it is now; an app that `launchex` named is started once Android has."""
     android, now = instance.guest, world.clock.now()
     values = instance.held if instance.held is not None else world.config(instance.index) or {}
@@ -74,21 +70,21 @@ def _reached(call: Call) -> tuple[Instance | None, bool]:
     return instance, call.world.booted(instance) and instance.session == call.caller.session
 
 
-def _installapp(call: Call) -> Said:
+def installapp(call: Call) -> Said:
     instance, reached = _reached(call)
     if instance is None:
-        return 0, _NO_PLAYER
+        return 0, NO_PLAYER
     if not reached or used(call.world.quirks, "install_ignored_times") or "filename" not in call.options:
         return 0, ""
     try:
         data = call.world.drive.local(call.options["filename"]).read_bytes()
     except (OSError, ValueError):
-        return _PARAMETER, "parameter error!"
+        return PARAMETER_ERROR
     digest = hashlib.sha256(data).hexdigest()
     try:
         instance.guest.install(data, digest, call.world.clock.now() + _INSTALL_SECONDS)
     except NotOurs as error:
-        return _PARAMETER, f"{call.options['filename']}: {error}\r\n"
+        return PARAMETER, f"{call.options['filename']}: {error}\r\n"
     _kept(call.world, digest).parent.mkdir(exist_ok=True)
     _kept(call.world, digest).write_bytes(data)
     call.world.save()
@@ -99,22 +95,23 @@ def _on_app(act: Callable[[Phone, str], object]) -> Callable[[Call], Said]:
     def handler(call: Call) -> Said:
         instance, reached = _reached(call)
         if instance is None:
-            return 0, _NO_PLAYER
+            return 0, NO_PLAYER
         if reached:
-            act(phone(call.world, instance), call.options.get("packagename", ""))
+            act(_phone(call.world, instance), call.options.get("packagename", ""))
             call.world.save()
         return 0, ""
 
     return handler
 
 
-def _runapp(guest: Phone, name: str) -> None:
-    guest.android.start(name, guest.now)
+uninstallapp = _on_app(lambda guest, name: guest.android.uninstall(name))
+runapp = _on_app(lambda guest, name: guest.android.start(name, guest.now))
+killapp = _on_app(lambda guest, name: guest.android.stop(name))
 
 
-def _launchex(call: Call) -> Said:
+def launchex(call: Call) -> Said:
     """`launch`, and the app once Android has started."""
-    code, text = call.console("launch")
+    code, text = launch(call)
     instance = call.chosen()
     if instance is not None and instance.launched is not None:
         instance.guest.autorun = call.options.get("packagename", "")
@@ -122,12 +119,12 @@ def _launchex(call: Call) -> Said:
     return code, text
 
 
-def _adb(call: Call) -> Said:
+def adb(call: Call) -> Said:
     """Runs `adb.exe -s emulator-N WORDS`: the program splits the words by the C runtime's rule, and `shell` joins them with single blanks. Whatever
     happens in the guest, the exit code is 0."""
     instance = call.chosen()
     if instance is None:
-        return 0, _NO_PLAYER
+        return 0, NO_PLAYER
     serial = f"emulator-{5554 + 2 * instance.index}"
     text = call.options.get("command", "")
     if call.world.quirks.adb_through_cmd:
@@ -141,7 +138,7 @@ def _adb(call: Call) -> Said:
         return 0, "device\r\n"
     if words[:1] != ["shell"] or len(words) < 2:
         return 0, f"adb.exe: unknown command {words[0] if words else ''}\r\n"
-    said, _status = phone(call.world, instance).shell(" ".join(words[1:]))
+    said, _status = shell(_phone(call.world, instance), " ".join(words[1:]))
     call.world.save()
     return 0, said.replace(b"\n", b"\r\n")
 
@@ -154,14 +151,14 @@ def _through_cmd(call: Call, text: str) -> str:
     return re.sub(r"[<>].*|\^", "", re.sub(r"%(\w+)%", r"C:\\\1", first))
 
 
-def _action(call: Call) -> Said:
+def action(call: Call) -> Said:
     """Without parameters its usage (LDPlayer 9); else silence, also for keys that it does not know. `locate` writes statusSettings.location
     (LDPlayer 14)."""
     if "key" not in call.options or used(call.world.quirks, "action_complains_times"):
         return 0, "action <--name mnq_name | --index mnq_idx> --key <name> --value <val>\r\n"
     instance, reached = _reached(call)
     if instance is None:
-        return 0, _NO_PLAYER
+        return 0, NO_PLAYER
     if reached:
         _act(call, instance, call.options["key"].lower(), call.options.get("value", ""))
         call.world.save()
@@ -169,7 +166,7 @@ def _action(call: Call) -> Said:
 
 
 def _act(call: Call, instance: Instance, key: str, value: str) -> None:
-    guest = phone(call.world, instance)
+    guest = _phone(call.world, instance)
     if key == "call.input":
         guest.android.typed.append(f"text {value}")
     elif key == "call.keyboard" or key in ("call.back", "call.home", "call.menu"):
@@ -184,30 +181,30 @@ def _act(call: Call, instance: Instance, key: str, value: str) -> None:
         guest.android.stop(value)
 
 
-def _locate(call: Call) -> Said:
+def locate(call: Call) -> Said:
     instance = call.chosen()
     if instance is None:
-        return 0, _NO_PLAYER
+        return 0, NO_PLAYER
     call.world.edit(instance, {"statusSettings.location": call.options.get("lli", "")})
     return 0, ""
 
 
-def _getprop(call: Call) -> Said:
+def getprop(call: Call) -> Said:
     """Through adb. On a stopped one an error text with exit 0 (androtools); the wording is not known."""
     instance = call.chosen()
     if instance is None or not call.world.answers(instance):
         return 0, "error: device not found\r\n"
-    guest = phone(call.world, instance)
+    guest = _phone(call.world, instance)
     if "key" in call.options:
         return 0, f"{guest.property(call.options['key'])}\r\n"
     return 0, "".join(f"[{key}]: [{value}]\r\n" for key, value in guest.every_property().items())
 
 
-def _setprop(call: Call) -> Said:
+def setprop(call: Call) -> Said:
     """Into the guest, until its next boot; `auto` draws a value for the keys that have one. (What it does to the config was not measured.)"""
     instance = call.chosen()
     if instance is None:
-        return 0, _NO_PLAYER
+        return 0, NO_PLAYER
     key, value = call.options.get("key", ""), call.options.get("value", "")
     drawn = _PHONE.get(key.removeprefix("phone."))
     if value == "auto" and drawn is not None:
@@ -216,17 +213,3 @@ def _setprop(call: Call) -> Said:
         instance.guest.properties[key] = value
         call.world.save()
     return 0, ""
-
-
-COMMANDS: Mapping[str, Callable[[Call], Said]] = {
-    "installapp": _installapp,
-    "uninstallapp": _on_app(lambda guest, name: guest.android.uninstall(name)),
-    "runapp": _on_app(_runapp),
-    "killapp": _on_app(lambda guest, name: guest.android.stop(name)),
-    "launchex": _launchex,
-    "adb": _adb,
-    "action": _action,
-    "locate": _locate,
-    "getprop": _getprop,
-    "setprop": _setprop,
-}

@@ -9,22 +9,39 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .android import Package
+from .console import MISSING, NO_PLAYER, Call, Command, Options, Said
 from .quirks import used
+from .windows import Answer
 from .world import Instance, World
 
 _SIGNATURE = b"7z\xbc\xaf\x27\x1c\x00\x04"
 _END = b"\x01\x04\x06\x00\x01\x09\x00\x00"
 #: An archive has so much of what an emulator's disks take (a guess; farms tell 2 to 3 GB of disks and about 1 GB of backup).
 _PACKED = 0.45
+_SECONDS, _APP_SECONDS = 20.0, 5.0
 
 
-def backup(world: World, instance: Instance, options: Mapping[str, str]) -> float | None:
+def _takes_time(act: Callable[[World, Instance, Options], float | None]) -> Command:
+    """A command that works on one emulator for a while, in silence."""
+
+    def handler(call: Call) -> Said | Answer:
+        instance = call.chosen()
+        if instance is None:
+            return MISSING, NO_PLAYER
+        seconds = act(call.world, instance, call.options)
+        return Answer(0, seconds=seconds if seconds is None else seconds + call.world.quirks.slow_seconds)
+
+    return handler
+
+
+@_takes_time
+def backup(world: World, instance: Instance, options: Options) -> float | None:
     """Write one emulator into a file. Returns its seconds, None: it never ends."""
     path = _path(world, options)
     if path is None or not path.parent.is_dir() or world.running(instance) or used(world.quirks, "backup_writes_nothing_times"):
@@ -36,7 +53,8 @@ def backup(world: World, instance: Instance, options: Mapping[str, str]) -> floa
     return None if hangs else _SECONDS
 
 
-def restore(world: World, instance: Instance, options: Mapping[str, str]) -> float | None:
+@_takes_time
+def restore(world: World, instance: Instance, options: Options) -> float | None:
     """Put a file's emulator in place of one. What is no archive changes nothing."""
     path = _path(world, options)
     found = _read(path) if path is not None and path.is_file() else None
@@ -45,7 +63,8 @@ def restore(world: World, instance: Instance, options: Mapping[str, str]) -> flo
     return _SECONDS
 
 
-def backup_app(world: World, instance: Instance, options: Mapping[str, str]) -> float | None:
+@_takes_time
+def backup_app(world: World, instance: Instance, options: Options) -> float | None:
     """Write one app into a file; the emulator must run."""
     path, package = _path(world, options), instance.guest.packages.get(options.get("packagename", ""))
     if path is not None and path.parent.is_dir() and package is not None and world.booted(instance):
@@ -53,7 +72,8 @@ def backup_app(world: World, instance: Instance, options: Mapping[str, str]) -> 
     return _APP_SECONDS
 
 
-def restore_app(world: World, instance: Instance, options: Mapping[str, str]) -> float | None:
+@_takes_time
+def restore_app(world: World, instance: Instance, options: Options) -> float | None:
     """Install an app with its data from a file; the emulator must run."""
     path = _path(world, options)
     found = _read(path) if path is not None and path.is_file() else None
@@ -64,10 +84,7 @@ def restore_app(world: World, instance: Instance, options: Mapping[str, str]) ->
     return _APP_SECONDS
 
 
-_SECONDS, _APP_SECONDS = 20.0, 5.0
-
-
-def _path(world: World, options: Mapping[str, str]) -> Path | None:
+def _path(world: World, options: Options) -> Path | None:
     try:
         return world.drive.local(options.get("file", ""))
     except ValueError:

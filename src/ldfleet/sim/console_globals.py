@@ -10,23 +10,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import layout
-from .world import World
+from .console import PARAMETER_ERROR, Call, Said
+from .quirks import used
 
-PARAMETER = -1005
-FILE = "vms\\config\\leidians.config"
+_FILE = "vms\\config\\leidians.config"
 
 
-def globalsetting(world: World, options: Mapping[str, str]) -> tuple[int, str]:
-    """Carry it out: exit code and text."""
+def globalsetting(call: Call) -> Said:
+    """Every option of one call, or none."""
+    if used(call.world.quirks, "globalsetting_ignored_times"):
+        return 0, ""
     keys: dict[str, Any] = {}
-    for option, value in options.items():
+    for option, value in call.options.items():
         if option in _OPTIONS:
             key, read = _OPTIONS[option]
             found = read(value)
             if found is None:
-                return PARAMETER, "parameter error!"
+                return PARAMETER_ERROR
             keys[key] = found
-    path = world.drive.local(f"{world.spec.install_dir}\\{FILE}")
+    path = call.world.drive.local(f"{call.world.spec.install_dir}\\{_FILE}")
     values = layout.parse(path.read_bytes()) if path.is_file() else {}
     path.write_bytes(layout.text({**(values or {}), **keys}))
     return 0, ""

@@ -111,6 +111,9 @@ with link.makefile("rb") as stream:
         size, = struct.unpack("<I", stream.read(4))
         pipe.write(stream.read(size))
         pipe.flush()
+    if stream.read(1) and not os.fork():
+        link.recv(1)
+        os._exit(0)
 sys.exit(code & 0xFF)
 """
 

@@ -64,7 +64,7 @@ class Quirks:
     slow_seconds: float = 0.0
     #: Commands (first argument) that never return.
     hang_commands: set[str] = field(default_factory=set)
-    #: launch leaves its output pipe open in the emulator's process.
+    #: launch leaves its output pipe open in the emulator's process (how Windows inherits handles). The engine pwsh plays it with real pipes.
     leak_output: bool = True
 
     def ailment(self, title: str) -> str:
