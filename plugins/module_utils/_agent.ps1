@@ -337,7 +337,9 @@ function Invoke-Until($operation, $result) {
     while ($true) {
         $left = [Math]::Min([long]$operation.deadline_ms - $clock.ElapsedMilliseconds, $slice - $batchClock.ElapsedMilliseconds)
         $result.tries += 1
-        $text = Invoke-Program $operation $result ([Math]::Min([long]$operation.timeout_ms, [Math]::Max([long]1000, $left)))
+        $longest = [long]$operation.timeout_ms
+        if ($result.tries -gt 1) { $longest = [Math]::Min($longest, [Math]::Max([long]1000, $left)) }
+        $text = Invoke-Program $operation $result $longest
         $outputs[[string]$operation.id] = $text
         if (-not $result.timed_out -and (Test-Pattern $text $operation.pattern)) { return }
         if ($clock.ElapsedMilliseconds + $operation.interval_ms -ge $operation.deadline_ms) {

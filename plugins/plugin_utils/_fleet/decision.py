@@ -105,12 +105,14 @@ def place(
         found, stale = _still(saved, mark, looks)
     if found.placement.refusals:
         raise Several(found.placement.refusals)
+    known = {name: seen for name, seen in looks.items() if name in found.digests}
     last = rollout.length(found.rollout) - 1
+    quiet = last == 0 and not rollout.busy(found.placement, found.rollout, known, 0)
     return {
         "changed": False,
         "fingerprint": mark,
         "decision": written(found),
-        "waves": [last] if checking else list(range(last + 1)),
+        "waves": [] if quiet else [last] if checking else list(range(last + 1)),
         "pools": pools(declared, found.placement, found.rollout, looks),
         "hosts": {name: _told(seen) for name, seen in looks.items()},
         "stale": stale,
@@ -250,7 +252,7 @@ def _progress(data: Mapping[str, Any]) -> Progress:
 def finish(
     declared: Fleet,
     decision: Mapping[str, Any],
-    before: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
     looks: Mapping[str, Look],
     done: Mapping[str, Mapping[str, Any] | None],
     stale: Mapping[str, str],
@@ -258,7 +260,7 @@ def finish(
     """What is not as the file says when all waves are over, but is no fault. Raises Several where any of it is one."""
     found = read(decision)
     known = {name: seen for name, seen in looks.items() if name in found.digests}
-    progress = _after(declared, found, before, known, done, rollout.length(found.rollout))
+    progress = _after(declared, found, before, known, done, rollout.length(found.rollout)) if before is not None else Progress()
     holds = found.placement.holds
     faults: list[FleetError] = [Stale(host, f"was left out, because {reason}", "Make a new plan") for host, reason in stale.items()]
     faults += [NotConverged(host, fault.removeprefix(f"{host}: ")) for host, fault in progress.faults.items()]

@@ -160,7 +160,8 @@ def until(scene: Scene, operation: Json, result: Json) -> None:
     while True:
         left = (min(deadline, scene.over) - clock.now()) * 1000
         result["tries"] += 1
-        text = _program(scene, operation, operation["arguments"], result, min(operation["timeout_ms"], max(1000, left)))
+        longest = operation["timeout_ms"] if result["tries"] == 1 else min(operation["timeout_ms"], max(1000, left))
+        text = _program(scene, operation, operation["arguments"], result, longest)
         scene.outputs[operation["id"]] = text
         if not result["timed_out"] and _matches(operation["pattern"], text):
             return
