@@ -25,7 +25,7 @@ from ._fleet import converge, desired, install, lower, observed, options, report
 from ._fleet.converge import Outcome, Round
 from ._fleet.conversation import Ask, Talk
 from ._fleet.desired import Desired
-from ._fleet.errors import BadOption, FleetError, NotInstalled, ReplyLost, Unreachable, Unreadable, Yours
+from ._fleet.errors import BadOption, Cancelled, FleetError, NotInstalled, ReplyLost, Unreachable, Unreadable, Yours
 from ._fleet.install import Where
 from ._fleet.lower import Lease
 from ._fleet.observed import Asked, Observation
@@ -41,6 +41,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: An observation is one list2 and three folders; no slice is needed, this only bounds it.
 LOOK_MS = 60_000
+#: The variable with the path of a file on the controller. As soon as it exists, what is begun is ended, and nothing more is begun.
+_CANCEL = "ldplayer_cancel"
 #: Seconds: an hour of silence is no progress.
 _LONGEST_SLICE = 3600
 
@@ -116,6 +118,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
     _supports_check_mode = True
     _supports_async = False
     _requires_connection = True
+    _cancel = ""
     module = ""
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
@@ -126,8 +129,11 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         """Ansible's entry."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         session = Session(AnsibleTransport(self._connection), _agent(), str((task_vars or {}).get("inventory_hostname", "host")))
+        self._cancel = str((task_vars or {}).get(_CANCEL, ""))
         with told_in(result):
             self._refuse_what_raw_cannot()
+            if self._cancelled():
+                raise Cancelled(session.about, "the run was cancelled before anything was done here")
             given = options.checked(spec(self.module), plain(self._task.args), desired.TAKERS)
             session.desktop = given["desktop_session"]
             given["where"] = install.where(given)
@@ -139,6 +145,9 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         # Both live in Ansible's PowerShell module wrapper, which this route does not use: they would be ignored without a word.
         if self._connection.become:
             raise Yours(self.module, "become does not work with this module", "Connect as an administrator of the host, and drop become")
+
+    def _cancelled(self) -> bool:
+        return bool(self._cancel) and os.path.exists(self._cancel)
 
     @property
     def checking(self) -> bool:
@@ -161,6 +170,9 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         try:
             batch = next(work)
             while True:
+                if self._cancelled():
+                    session.act(lower.release(lease), slice_ms)
+                    raise Cancelled(session.about, "the run was cancelled; what was begun is done", "The next run goes on from there")
                 self._progress(session.about, batch)
                 try:
                     reply = session.act(batch.operations, slice_ms, report.note(batch, lease))
