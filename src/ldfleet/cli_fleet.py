@@ -93,21 +93,24 @@ def _print_json(data: object) -> None:
 
 
 def _progress(quiet: bool) -> Callable[[Event], None]:
-    """What is going on, on standard error: the tasks that take time, and what each host is at."""
+    """What is going on, on standard error: which wave it is, and what each host is at."""
     to = show.console(stderr=True)
+    seen = {"tasks": 0, "waves": 0}
 
     def watch(event: Event) -> None:
         if quiet:
             return
-        if isinstance(event, TaskStarted) and event.name in _TASKS:
-            to.print(_TASKS[event.name], style="dim")
-        if isinstance(event, Said) and event.event == "verbose" and not event.text.startswith(("[", "ansible", "Using")):
+        if isinstance(event, TaskStarted):
+            seen["tasks"] += 1
+            if event.name == "Look at every host":
+                to.print("looking at every host", style="dim")
+            if event.name == "Begin the wave":
+                seen["waves"] += 1
+                to.print(f"wave {seen['waves']}", style="dim")
+        if isinstance(event, Said) and event.event == "verbose" and seen["tasks"]:
             to.print(f"  {event.text.strip()}", style="dim", markup=False)
 
     return watch
-
-
-_TASKS = {"Look at every host": "looking at every host", "Keep the emulators as declared": "working"}
 
 
 def validate(file: File = _FILE, extra: Extra = None, vault: Vault = None, as_json: Json = False) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .history import History
 from .plans import BadPlan, Fault, Hold, Host, Outcome, Plan, Step, faults_of, holds_of, steps_of
-from .runs import GRACE, Event, HostResult, Job, Order, Run, Said
+from .runs import COLLECTION, GRACE, Event, HostResult, Job, Order, Run, Said
 
 #: How the inventory plugin names a fault: file, line, and what is wrong.
 _FAULT = re.compile(r"^(?:\[ERROR\]: |fatal: |ERROR! )?(\S.*?\.ya?ml):(\d+): (.+)$")
@@ -104,8 +104,17 @@ class Fleet:
     def _job(self, playbook: str, variables: Mapping[str, Any], watch: Watch) -> Job:
         options = ("--limit", self.limit) if self.limit is not None else ()
         order = Order(
-            playbook, (self.path,), options, {**self.variables, **variables}, self.secrets, self.vault_password, self.forks, self.timeout, self.artifacts
-        )  # fmt: skip
+            playbook,
+            (self.path,),
+            options,
+            {**self.variables, **variables},
+            self.secrets,
+            self.vault_password,
+            self.forks,
+            f"{COLLECTION}.fleet",
+            self.timeout,
+            self.artifacts,
+        )
         return Job(order, watch)
 
 

@@ -83,8 +83,8 @@ class Order:
     """What to run: a playbook of the collection, on which inventories.
 
     ``options``: further options of ansible-playbook (``--check``). ``secrets``: variables that nobody may read but Ansible. ``vault_password``: opens
-    vaulted values. ``timeout``: seconds after which the run is cancelled. ``artifacts``: a folder in which the output of the last ``keep`` runs stays.
-    Relative paths of inventories start at the current folder.
+    vaulted values. ``reader``: the inventory plugin that reads the files; without one, whichever can. ``timeout``: seconds after which the run is
+    cancelled. ``artifacts``: a folder in which the output of the last ``keep`` runs stays. Relative paths of inventories start at the current folder.
     """
 
     playbook: str
@@ -94,6 +94,7 @@ class Order:
     secrets: Mapping[str, str] = field(default_factory=dict)
     vault_password: str | None = None
     forks: int = 50
+    reader: str | None = None
     timeout: float | None = None
     artifacts: Path | None = None
     keep: int = 10
@@ -204,7 +205,7 @@ class Job:
                 playbook=f"{COLLECTION}.{order.playbook}",
                 cmdline=shlex.join(self._words(folder, pipes)),
                 extravars={**order.variables, _CANCEL: str(self._flag)},
-                envvars=_environment(order.forks),
+                envvars=_environment(order),
                 event_handler=on_event,
                 status_handler=_forget_environment,
                 cancel_callback=self._over,  # without one, the runner replaces the signal handlers of this process for good
@@ -303,10 +304,10 @@ def _told(event: Mapping[str, Any]) -> Iterator[Event]:
 _STATUS = {"runner_on_ok": "ok", "runner_on_failed": "failed", "runner_on_unreachable": "unreachable"}
 
 
-def _environment(forks: int) -> dict[str, str]:
+def _environment(order: Order) -> dict[str, str]:
     """Ansible's settings for our runs: the checkout's collection where there is one, else the one on sys.path."""
     settings = {
-        "ANSIBLE_FORKS": str(forks),
+        "ANSIBLE_FORKS": str(order.forks),
         "ANSIBLE_RETRY_FILES_ENABLED": "false",
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
         "ANSIBLE_NOCOWS": "true",
@@ -315,6 +316,8 @@ def _environment(forks: int) -> dict[str, str]:
         "ANSIBLE_FORCE_COLOR" if sys.stdout.isatty() else "ANSIBLE_NOCOLOR": "true",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
+    if order.reader is not None:
+        settings["ANSIBLE_INVENTORY_ENABLED"] = order.reader
     checkout = Path(__file__).parents[2] / ".build"
     if (checkout / "ansible_collections").is_dir():
         settings["ANSIBLE_COLLECTIONS_PATH"] = str(checkout)

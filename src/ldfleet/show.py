@@ -47,7 +47,7 @@ def plan(of: Plan, to: Console) -> None:
     ]
     words += [f"{counts['kept']} kept as they are"] if counts["kept"] else []
     words += [f"{counts['held']} held"] if counts["held"] else []
-    told = "In sync: nothing to do." if of.in_sync and not counts["held"] else f"Plan: {', '.join(words)}."
+    told = "In sync: nothing to do." if of.in_sync and not counts["held"] + counts["kept"] else f"Plan: {', '.join(words)}."
     to.print(told, style="bold")
 
 
@@ -92,9 +92,15 @@ def _holds(holds: Iterable[Hold], to: Console) -> None:
 
 
 def faults(found: Iterable[Fault], to: Console) -> None:
-    """What went wrong, a line each."""
+    """What went wrong. Faults that differ only in what they are about stand in one line."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
     for fault in found:
-        to.print(Text("error: ", "bold red") + Text(str(fault)))
+        about = fault.about if fault.host in ("", fault.about) else f"{fault.host}: {fault.about}"
+        alike.setdefault((fault.problem, fault.advice, fault.host and fault.about), []).append(about)
+    for (problem, advice, _), abouts in alike.items():
+        names = _names([about for about in abouts if about])
+        told = (f"{names}: {problem}" if names else problem) + (f". {advice}" if advice else "")
+        to.print(Text("error: ", "bold red") + Text(told))
 
 
 def outcome(of: Outcome, to: Console) -> None:
