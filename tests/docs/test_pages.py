@@ -16,10 +16,12 @@ import pages
 import rig
 import terminal
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, fleet, options
+from ldfleet import project
 from ldfleet.sim import powershell
 
 VERBS = set(re.findall(r"^([a-z]+):.*## ", (rig.ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+_CHANGES = 2
 TYPED = [page for page in pages.PAGES if any(not command.line.startswith("make ") for command in pages.commands(page))]
 
 
@@ -39,11 +41,18 @@ def test_commands_run_and_print_what_is_shown(page: Path, tmp_path: Path) -> Non
     commands = [command for command in pages.commands(page) if not command.line.startswith("make ")]
     with _sandbox(tmp_path, page) as here:
         typed = terminal.type_in(here, [command.line for command in commands])
-    for command, done in zip(commands, typed, strict=True):
-        assert done.code in (0, None), f"{done.line}\n{done.output}"
-        printed = iter([line.rstrip() for line in done.output.splitlines()])
-        missing = [line for line in command.shown if line not in ("", "…") and line not in printed]
+    for command, done, after in zip(commands, typed, [*commands[1:], None], strict=True):
+        assert _told(done, after), f"{done.line} ends with {done.code}\n{done.output}"
+        printed = iter([line.rstrip() for line in terminal.told(done.output).splitlines()])
+        missing = [line for line in command.shown if line not in ("", "…") and terminal.told(line) not in printed]
         assert not missing, f"{done.line} does not print {missing[0]!r} where it is shown, but\n{done.output}"
+
+
+def _told(done: terminal.Typed, after: pages.Command | None) -> bool:
+    """Whether the reader knows from the page that a command ends as it does: with success, with changes, or as `echo $?` shows next."""
+    if after is not None and after.line == "echo $?":
+        return after.shown[:1] == (str(done.code),)
+    return done.code in (0, None) or (done.code == _CHANGES and done.line.startswith(("ldfleet plan", "ldfleet drift")))
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
@@ -90,17 +99,31 @@ def _is_tasks(document: object) -> bool:
     return isinstance(document, list) and not any("hosts" in item for item in document)
 
 
-def test_every_yaml_block_is_plays_tasks_or_fleet_variables() -> None:
+def _is_fleet(document: object) -> bool:
+    return isinstance(document, dict) and set(document) <= set(spec("fleet", "inventory"))
+
+
+def test_every_yaml_block_is_plays_tasks_a_fleet_or_variables() -> None:
     """Tasks are the modules' own examples, which are run (test_modules)."""
-    variables = [document for document in _yaml() if not _is_plays(document) and not _is_tasks(document)]
-    assert variables
-    for document in variables:
+    left = [document for document in _yaml() if not _is_plays(document) and not _is_tasks(document) and not _is_fleet(document)]
+    assert left
+    for document in left:
         assert isinstance(document, dict)
         assert all(str(key).startswith("ldplayer_") for key in document)
 
 
+def test_every_fleet_and_every_part_of_one_is_taken() -> None:
+    found = [document for document in _yaml() if isinstance(document, dict) and _is_fleet(document)]
+    assert found
+    for document in found:
+        entry = spec("emulators")["emulators"]["suboptions"]
+        values = fleet.checked({"plugin": "ldfleet.ldplayer.fleet", **document}, spec("fleet", "inventory"), entry)
+        if "plugin" in document:
+            fleet.build(values)
+
+
 def test_fleet_variables_are_taken_by_the_module() -> None:
-    found = [document for document in _yaml() if isinstance(document, dict)]
+    found = [document for document in _yaml() if isinstance(document, dict) and not _is_fleet(document)]
     for file in sorted((rig.ROOT / "inventories").glob("*/group_vars/*.yml")):
         found.append(yaml.safe_load(file.read_text(encoding="utf-8")))
     for document in found:
@@ -111,10 +134,10 @@ def test_fleet_variables_are_taken_by_the_module() -> None:
         assert desired.build(given["emulators"], *desired.shared(given["defaults"], given["profiles"], entry)).emulators
 
 
-def test_the_readmes_fleet_is_the_demos() -> None:
-    demo = yaml.safe_load((rig.ROOT / "inventories" / "demo" / "group_vars" / "ldplayer.yml").read_text(encoding="utf-8"))
+def test_the_readmes_fleet_is_what_init_makes(tmp_path: Path) -> None:
+    project.init(tmp_path)
     (shown,) = pages.blocks(rig.ROOT / "README.md", "yaml")
-    assert yaml.safe_load(shown.text) == demo
+    assert yaml.safe_load(shown.text) == yaml.safe_load((tmp_path / "fleet.yml").read_text(encoding="utf-8"))
 
 
 def test_playbooks_of_pages_and_of_the_collection_pass_the_syntax_check(tmp_path: Path) -> None:
