@@ -30,6 +30,7 @@ _KINDS = {
     "adopt": "note",
     "record": "note",
     "backup": "note",
+    "move": "move",
 }
 
 
@@ -49,7 +50,7 @@ class Step:
 
     @property
     def kind(self) -> str:
-        """add, change, start, stop, remove, or note (only ldfleet's own records, and backups)."""
+        """add, change, start, stop, remove, move, or note (only ldfleet's own records, and backups)."""
         return _KINDS.get(self.action, "change")
 
 
@@ -132,6 +133,7 @@ class Plan:
             "start": sum("start" in own and not own & {"stop", "add"} for own in kinds),
             "stop": sum("stop" in own and not own & {"start", "remove"} for own in kinds),
             "remove": sum("remove" in own for own in kinds),
+            "move": sum("move" in own for own in kinds),
             "kept": sum(hold.reason == "Protected" for hold in self.holds) + len(self.decision.get("kept", ())),
             "held": sum(hold.reason != "Protected" for hold in self.holds),
         }
@@ -220,6 +222,21 @@ def steps_of(host: str, result: Mapping[str, Any]) -> list[Step]:
         Step(host, str(action["name"]), str(action["action"]), str(action["text"]), str(action.get("reason", "")))
         for action in result.get("actions", ())
     ]
+
+
+def with_moves(steps: Iterable[Step], decision: Mapping[str, Any]) -> tuple[Step, ...]:
+    """The steps by which a replica moves from host to host, told as one."""
+    moves = {str(move["title"]): move for move in decision.get("moves", ()) if move["how"] == "backup"}
+    rest = [
+        step
+        for step in steps
+        if step.emulator not in moves or step.host not in (moves[step.emulator]["source"], moves[step.emulator]["target"])
+    ]
+    told = [
+        Step(str(move["source"]), title, "move", f"move {title}: to {move['target']}, by backup and restore", "leaves its host")
+        for title, move in sorted(moves.items())
+    ]
+    return tuple(sorted([*rest, *told], key=lambda step: step.host))
 
 
 def faults_of(host: str, result: Mapping[str, Any]) -> list[Fault]:

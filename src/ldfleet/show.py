@@ -21,6 +21,7 @@ _SIGNS = {
     "start": (">", "cyan"),
     "stop": ("x", "yellow"),
     "remove": ("-", "red"),
+    "move": (">>", "cyan"),
     "note": ("=", "dim"),
 }
 #: Titles that are named one by one before they are only counted.
@@ -43,7 +44,7 @@ def plan(of: Plan, to: Console) -> None:
     counts = of.counts()
     words = [
         f"{counts[kind]} to {kind}" + (waves if kind == "restart" else "")
-        for kind in ("add", "change", "restart", "start", "stop", "remove")
+        for kind in ("add", "change", "restart", "start", "stop", "remove", "move")
     ]
     words += [f"{counts['kept']} kept as they are"] if counts["kept"] else []
     words += [f"{counts['held']} held"] if counts["held"] else []

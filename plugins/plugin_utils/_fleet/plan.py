@@ -19,6 +19,7 @@ from .errors import Guarded, Refused
 from .observed import Emulator as Seen
 from .observed import Observation, Run
 from .options import shown
+from .ownership import Origin
 from .settings import AUTO, IDENTITY_KEYS, SETTINGS, Value
 
 
@@ -381,7 +382,9 @@ def _record_steps(wanted: Wanted, seen: Seen, steps: list[Step]) -> None:
             )
         )
         return
-    if wanted.protect is not None and wanted.protect != seen.owned.protect:
+    if seen.owned.origin is Origin.MOVING and not wanted.moving:
+        steps.append(Step(Verb.RECORD, wanted.name, "has come from another host"))
+    elif wanted.protect is not None and wanted.protect != seen.owned.protect:
         steps.append(Step(Verb.RECORD, wanted.name, "protect is to be remembered" if wanted.protect else "protect is to be forgotten"))
     elif seen.owned.resume and (seen.run is Run.RUNNING or wanted.state is State.STOPPED):
         steps.append(Step(Verb.RECORD, wanted.name, "a change that was broken off has ended"))
