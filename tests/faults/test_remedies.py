@@ -160,3 +160,14 @@ def test_an_empty_emulator_that_ldplayer_makes_again_after_a_removal_goes_too(wo
     assert not outcome.failures
     assert [step.reason for step in outcome.extra] == ["LDPlayer made it again, empty, after a removal"]
     assert world.titles() == ["LDPlayer"]
+
+
+def test_what_ldplayer_makes_again_stays_where_another_emulator_has_its_title(world: World) -> None:
+    """Removed by its title, the other one would go instead, which no plan showed."""
+    rig.apply(rig.Direct(world), rig.wanted([{"name": "mine"}, {"name": "a"}]))
+    world.rename(world.find("mine"), f"LDPlayer-{world.find('a').index}")
+    world.quirks.remove_recreates_times = 1
+    outcome = rig.apply(rig.Direct(world), rig.wanted([{"name": "a", "state": "absent"}]))
+    assert not outcome.extra
+    assert [words for words in world.commands() if words[0] == "remove"] == [("remove", "--index", "2")]
+    assert world.titles() == ["LDPlayer", "LDPlayer-2", "LDPlayer-2"]

@@ -145,14 +145,16 @@ class _Run:
         return frozenset(name for name, at in self.stopped.items() if seen.host.time_ms - at < lower.REST_MS)
 
     def _remakes(self, seen: Observation) -> Iterator[Step]:
-        """LDPlayer 14 makes an empty emulator again at an index that was removed (8 keys in its config, the default title): it goes too."""
+        """LDPlayer 14 makes an empty emulator again at an index that was removed (8 keys in its config, the default title): it goes too, unless
+        another emulator has that title: steps go by title, so the other one would be removed."""
+        doubled = seen.duplicates()
         for emulator in seen.emulators:
             empty = emulator.config is None or len(emulator.config.values) <= _EMPTY_KEYS
             if (
                 emulator.index in self.removed - self.remade
                 and emulator.owned is None
                 and empty
-                and emulator.title not in self.desired.named()
+                and emulator.title not in (*self.desired.named(), *doubled)
             ):
                 yield Step(Verb.REMOVE, emulator.title, "LDPlayer made it again, empty, after a removal", attempt=1)
 
