@@ -24,7 +24,7 @@ from ._fleet import converge, desired, install, lower, observed, options, report
 from ._fleet.converge import Outcome, Round
 from ._fleet.conversation import Ask, Talk
 from ._fleet.desired import Desired
-from ._fleet.errors import BadOption, FleetError, NotInstalled, ReplyLost, Unreachable, Unreadable, Yours
+from ._fleet.errors import BadOption, FleetError, Held, ReplyLost, Unreachable, Yours
 from ._fleet.install import Where
 from ._fleet.lower import Lease
 from ._fleet.observed import Asked, Observation
@@ -127,9 +127,10 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
-        except (Unreadable, NotInstalled):
-            with contextlib.suppress(FleetError):  # the first error is the one to tell; a lease that stays runs out by itself
-                session.act(lower.release(lease), slice_ms)
+        except FleetError as error:
+            if not isinstance(error, Held | Unreachable):
+                with contextlib.suppress(FleetError):  # the first error is the one to tell; a lease that stays runs out by itself
+                    session.act(lower.release(lease), slice_ms)
             raise
 
     def talk(self, conversation: Talk, session: Session) -> dict[str, Any]:
