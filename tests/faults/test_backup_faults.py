@@ -67,6 +67,22 @@ def test_a_backup_that_fails_is_told_and_the_older_one_stays(world: World, quirk
     assert len(_files(world)) == 1
 
 
+def test_what_another_program_holds_is_not_taken_for_bad(world: World) -> None:
+    """A scanner looks into each new file of 2 GB: none is removed for it, neither the new one nor an older one."""
+    world.held = {"*.ldbk"}
+    with pytest.raises(NotConverged) as failed:
+        _run(world, keep=1)
+    (first,) = _files(world)
+    assert f"whether {first} is good cannot be told: the host could not read it (Locked). It stays. Run again" in str(failed.value)
+    _emulator(world, fps=20)
+    world.held = {first}
+    made = _run(world, keep=1)
+    assert [backup.get("problem") for backup in made["backups"]] == [None, "the host could not read it (Locked)"]
+    world.held = set()
+    _run(world, keep=1)
+    assert len(_files(world)) == 1
+
+
 def test_a_running_one_comes_back_also_when_its_backup_fails(world: World) -> None:
     world.launch(world.find("golden"))
     world.settle()

@@ -208,6 +208,8 @@ def _proved(wanted: Wish, before: tuple[Backup, ...], there: tuple[Backup, ...],
     evidence = _evidence(reply, ("folder", "guard", "stopped", "backup"))
     if not new:
         raise NotConverged(wanted.name, f"no backup came of it ({evidence})", "Nothing older was removed")
+    if new[0].unread:
+        raise NotConverged(wanted.name, f"whether {new[0].file} is good cannot be told: {new[0].problem}", "It stays. Run again")
     yield _delete(tuple(new), wanted, _found(reply, install.ANYWHERE), planned)
     raise NotConverged(
         wanted.name, f"the backup is no good, and was removed again: {new[0].problem} ({evidence})", "Nothing older was removed"

@@ -37,12 +37,14 @@ README_TEXT = (
 
 @dataclass(frozen=True)
 class Backup:
-    """One file. ``problem``: why it is no whole archive, or None. Times in milliseconds since 1970, by the host's clock."""
+    """One file. ``problem``: why it is no whole archive, or None. ``unread``: it could not be read, so what it is cannot be told. Times in
+    milliseconds since 1970, by the host's clock."""
 
     file: str
     size: int
     modified_ms: int
     problem: str | None
+    unread: bool = False
 
     @property
     def stamp(self) -> str:
@@ -82,7 +84,7 @@ def _backup(item: Mapping[str, Any]) -> Backup:
     size, error = int(item["size"]), item.get("error")
     head = Result("backups", "ok", item).data("head")
     if not head and size and isinstance(error, Mapping):
-        return Backup(str(item["name"]), size, int(item["modified_ms"]), f"the host could not read it ({error.get('code')})")
+        return Backup(str(item["name"]), size, int(item["modified_ms"]), f"the host could not read it ({error.get('code')})", unread=True)
     return Backup(str(item["name"]), size, int(item["modified_ms"]), verdict(size, head))
 
 
@@ -102,11 +104,12 @@ def verdict(size: int, head: bytes) -> str | None:
 
 
 def surplus(backups: Sequence[Backup], keep: int | None, new: int) -> tuple[Backup, ...]:
-    """What goes when ``new`` further good ones are there: all good ones beyond the ``keep`` newest, and what is no whole archive."""
+    """What goes when ``new`` further good ones are there: all good ones beyond the ``keep`` newest, and what is no whole archive. What could not be
+    read stays: another program holds it, and it may be a good one."""
     if keep is None:
         return ()
     good = [backup for backup in backups if backup.problem is None]
-    return (*good[max(0, keep - new) :], *(backup for backup in backups if backup.problem is not None))
+    return (*good[max(0, keep - new) :], *(backup for backup in backups if backup.problem is not None and not backup.unread))
 
 
 def asks(folder: str) -> tuple[Listing, Listing, Listing]:

@@ -67,6 +67,8 @@ class World(Windows):
         self.quirks = Quirks()
         self.overlaps = 0
         self.disk_free = spec.disk_free
+        #: Patterns of files that another program holds open (a scanner, a copy to elsewhere): the agent can neither read nor remove them.
+        self.held: set[str] = set()
         self.instances: dict[int, Instance] = {}
         self.random = random.Random(f"{seed}:{name}")
         self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
