@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import backup
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import backup, options
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import NotConverged, Refused
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
 from ldfleet.sim.world import World
@@ -81,6 +82,16 @@ def test_what_another_program_holds_is_not_taken_for_bad(world: World) -> None:
     world.held = set()
     _run(world, keep=1)
     assert len(_files(world)) == 1
+
+
+@pytest.mark.parametrize("spellings", [("C:\\", "C:/"), ("C:\\b\\ld\\", "C:/b//ld")])
+def test_a_folder_is_the_same_in_each_spelling_and_may_be_the_root_of_a_drive(world: World, spellings: tuple[str, str]) -> None:
+    def run(folder: str, **more: Any) -> bool:
+        given = options.checked(spec("emulator_backup"), {"name": "golden", "folder": folder, **more})
+        return bool(rig.talk(rig.Direct(world), backup.talk(backup.wish(given), ANYWHERE))["changed"])
+
+    assert [run(folder) for folder in spellings] == [True, False]
+    assert [run(folder, state="restored") for folder in spellings] == [True, False]
 
 
 def test_a_running_one_comes_back_also_when_its_backup_fails(world: World) -> None:

@@ -52,7 +52,7 @@ def wish(given: Mapping[str, Any]) -> Wish:
     if problems:
         raise BadOptions(problems)
     own = {option: given[option] for option in ("name", "state", "file", "keep", "max_age", "stop", "force", "timeout")}
-    return Wish(folder=given["folder"].rstrip("\\/"), desktop_needed=given["desktop_session"] != "never", **own)
+    return Wish(folder=backups.spelled(given["folder"]), desktop_needed=given["desktop_session"] != "never", **own)
 
 
 def _problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
@@ -100,7 +100,7 @@ def talk(wanted: Wish, where: Where) -> Talk:
 def _look(wanted: Wish, look: Iterable[Operation]) -> list[Operation]:
     return [
         *look,
-        operations.always(operations.listing("backups", wanted.folder, f"*{backups.SUFFIX}", head=backups.HEAD, space=True)),
+        operations.always(operations.listing("backups", f"{wanted.folder}\\", f"*{backups.SUFFIX}", head=backups.HEAD, space=True)),
         operations.always(operations.listing("disks", _VMS, "leidian*", folders=True)),
         operations.always(operations.read("restored", _RESTORED, "*.json")),
     ]

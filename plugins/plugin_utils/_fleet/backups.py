@@ -114,7 +114,7 @@ def surplus(backups: Sequence[Backup], keep: int | None, new: int) -> tuple[Back
 
 def asks(folder: str) -> tuple[Listing, Listing, Listing]:
     """What must be seen to tell whether a backup is up to date: the backups with their heads, the disks, the configs."""
-    backups = Listing(folder, f"*{SUFFIX}", head=HEAD, space=True)
+    backups = Listing(f"{folder}\\", f"*{SUFFIX}", head=HEAD, space=True)
     return backups, Listing(DISKS, "leidian*", folders=True), Listing(CONFIG_FOLDER, "leidian*.config")
 
 
@@ -143,6 +143,11 @@ def folder_problem(folder: str) -> str | None:
     if any(re.search(r'[<>:"|?*\x00-\x1f]', part) or part in (".", "..") or part != part.rstrip(" .") for part in parts):
         return "it holds what no folder's name can"
     return None
+
+
+def spelled(folder: str) -> str:
+    """A folder in one spelling, with nothing behind its name: `FOLDER\\FILE` is a file of it, and `FOLDER\\` the folder, also of a drive's root."""
+    return "\\".join(part for part in re.split(r"[\\/]", folder) if part)
 
 
 def file_problem(file: str) -> str | None:
