@@ -70,6 +70,8 @@ class FleetAction(ActionBase):  # type: ignore[misc]
     _supports_async = False
     _requires_connection = True
     module = ""
+    #: Whether a further run sees by itself what an earlier one did.
+    sees_what_was_done = True
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         """Do the work. Raises FleetError."""
@@ -155,7 +157,11 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         """One batch with effects for a module that is no converge: with the host's lease, and a line in its journal for ``steps``."""
         lease = Lease(secrets.token_hex(8), _holder())
         note = {"by": lease.holder, "run": lease.token, "steps": list(steps)}
-        reply = session.act(lower.leased(operations, lease, slice_ms), slice_ms, note)
+        try:
+            reply = session.act(lower.leased(operations, lease, slice_ms), slice_ms, note)
+        except ReplyLost as error:
+            advice = error.advice if self.sees_what_was_done else "It may have been done all the same: look before you run it again"
+            raise ReplyLost(error.about, error.problem, advice) from error
         converge.refuse_if_held(reply)
         return reply
 
