@@ -91,6 +91,13 @@ def test_the_root_of_a_drive_is_a_folder_too(world: World) -> None:
     assert sorted(path.name[:8] for path in world.drive.local("C:\\").glob("*.ldbk")) == ["farm_001", "farm_002"]
 
 
+def test_one_whose_config_was_cut_off_is_backed_up_as_it_is(world: World) -> None:
+    world.quirks.garbled_keeps_title = True
+    world.truncate_config("farm-001")
+    assert not rig.apply(rig.Direct(world), _goal()).failures
+    assert (world.titles(), _files(world)) == (["LDPlayer", "farm-000"], ["farm_001", "farm_002"])
+
+
 def test_without_room_it_is_held(world: World) -> None:
     world.disk_free = 10**9
     outcome = rig.apply(rig.Direct(world), _goal())

@@ -375,6 +375,7 @@ class World(Windows):
         if instance.quitting is not None:
             path = self.config_path(instance.index)
             path.write_bytes(path.read_bytes()[:1024])
+            self.touch(path)
         self._down(instance, killed=True)
         self.save()
 
@@ -411,6 +412,7 @@ class World(Windows):
         with self.lock:
             path = self.config_path(self.find(title).index)
             path.write_bytes(path.read_bytes()[:size])
+            self.touch(path)
 
     def power_cut(self) -> None:
         """Everything that ran is gone; nothing was written back."""
