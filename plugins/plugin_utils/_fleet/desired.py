@@ -145,7 +145,7 @@ def backup_folder(given: Mapping[str, Any]) -> str | None:
     problem = backups.folder_problem(folder)
     if problem:
         raise BadOption("backup_folder", f"is {options.shown(folder)}", problem)
-    return str(folder).rstrip("\\/")
+    return backups.spelled(str(folder))
 
 
 def starting(given: Mapping[str, Any]) -> Starting:

@@ -535,9 +535,11 @@ def _backup(batch: _Batch, step: Step) -> None:
     """The file proves it, in the next look. Nothing is known of what the command exits with."""
     emulator, folder = batch.of(step), batch.desired.backup_folder or ""
     words = ["backup", "--index", str(emulator.index), "--file", f"{folder}\\{backups.file_name(step.name, batch.seen.host.time_ms)}"]
-    readme = operations.write(f"{emulator.index}.folder", f"{folder}\\{backups.README}", backups.README_TEXT, "any", parents=True)
     made = batch.console(f"{emulator.index}.backup", *words, timeout_ms=_BACKUP_MS, exits=None)
-    batch.put(step, operations.needing(readme, batch.guard(emulator)), made)
+    if not batch.seen.listings[backups.asks(folder)[0]].values["exists"]:
+        readme = operations.write(f"{emulator.index}.folder", f"{folder}\\{backups.README}", backups.README_TEXT, "any", parents=True)
+        batch.put(step, operations.needing(readme, batch.guard(emulator)))
+    batch.put(step, operations.needing(made, batch.guard(emulator)))
 
 
 def _remove(batch: _Batch, step: Step) -> None:
