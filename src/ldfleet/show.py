@@ -45,7 +45,8 @@ def plan(of: Plan, to: Console) -> None:
     words = [
         f"{counts[kind]} to {kind}" + (waves if kind == "restart" else "")
         for kind in ("add", "change", "restart", "start", "stop", "remove", "move")
-    ]
+        if counts[kind]
+    ] or ["nothing to do"]
     words += [f"{counts['kept']} kept as they are"] if counts["kept"] else []
     words += [f"{counts['held']} held"] if counts["held"] else []
     told = "In sync: nothing to do." if of.in_sync and not counts["held"] + counts["kept"] else f"Plan: {', '.join(words)}."
