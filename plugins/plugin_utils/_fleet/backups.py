@@ -143,7 +143,14 @@ def folder_problem(folder: str) -> str | None:
     parts = [part for part in re.split(r"[\\/]", folder[2:]) if part]
     if any(re.search(r'[<>:"|?*\x00-\x1f]', part) or part in (".", "..") or part != part.rstrip(" .") for part in parts):
         return "it holds what no folder's name can"
+    if any(len(part) > _LONGEST_PART or _DEVICE.fullmatch(part) for part in parts):
+        return f"Windows takes names of at most {_LONGEST_PART} characters, and none that means a device, such as NUL or con.txt"
     return None
+
+
+#: "Naming Files, Paths, and Namespaces" (Microsoft): a device's name stays one with any ending.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[1-9\u00b9\u00b2\u00b3])(?:\..*)?", re.IGNORECASE)
+_LONGEST_PART = 255
 
 
 def spelled(folder: str) -> str:
