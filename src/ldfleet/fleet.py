@@ -245,7 +245,7 @@ _MOST_FAULTS = 100
 
 
 def _fault(match: re.Match[str]) -> Fault:
-    return Fault("BadOption", f"{match[1]}:{match[2]}", match[3], owner="yours")
+    return Fault("BadFile", f"{match[1]}:{match[2]}", match[3], owner="yours")
 
 
 def _host(name: str, told: Mapping[str, Any], look: HostResult | None) -> Host:

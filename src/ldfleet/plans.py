@@ -75,10 +75,19 @@ class Fault:
     owner: str = "ours"
     host: str = ""
 
+    @property
+    def subject(self) -> str:
+        """What it is about, with the host where that is another thing."""
+        return f"{self.host}: {self.about}" if self.host and self.host != self.about else self.about
+
+    def said(self, subject: str) -> str:
+        """It in a sentence, of one thing or of several alike."""
+        if self.code == "BadOption":  # its words read on from the option's name
+            return f"{subject} {self.problem}" + (f"; {self.advice}" if self.advice else "")
+        return (f"{subject}: {self.problem}" if subject else self.problem) + (f". {self.advice}" if self.advice else "")
+
     def __str__(self) -> str:
-        about = f"{self.host}: " if self.host and self.host != self.about else ""
-        text = f"{about}{self.about}: {self.problem}" if self.about else f"{about}{self.problem}"
-        return f"{text}. {self.advice}" if self.advice else text
+        return self.said(self.subject)
 
 
 @dataclass(frozen=True)

@@ -95,14 +95,12 @@ def _holds(holds: Iterable[Hold], to: Console) -> None:
 
 def faults(found: Iterable[Fault], to: Console) -> None:
     """What went wrong. Faults that differ only in what they are about stand in one line."""
-    alike: dict[tuple[str, str, str], list[str]] = {}
+    alike: dict[tuple[str, str, str], list[Fault]] = {}
     for fault in found:
-        about = fault.about if fault.host in ("", fault.about) else f"{fault.host}: {fault.about}"
-        alike.setdefault((fault.problem, fault.advice, fault.host and fault.about), []).append(about)
-    for (problem, advice, _), abouts in alike.items():
-        names = _names([about for about in abouts if about])
-        told = (f"{names}: {problem}" if names else problem) + (f". {advice}" if advice else "")
-        to.print(Text("error: ", "bold red") + Text(told))
+        alike.setdefault((fault.code, fault.problem, fault.advice), []).append(fault)
+    for same in alike.values():
+        subject = _names([fault.subject for fault in same if fault.subject])
+        to.print(Text("error: ", "bold red") + Text(same[0].said(subject)))
 
 
 def outcome(of: Outcome, to: Console) -> None:

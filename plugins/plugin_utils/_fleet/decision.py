@@ -217,7 +217,7 @@ def wave(
         "hosts": {
             host: {
                 "emulators": rollout.entries(declared, placed, rolled, progress, number, host),
-                "restart": sorted(title for title in restarts if placed.at[title] == host and (checking or rolled.now(title, number))),
+                "restart": sorted(title for title in restarts if placed.at[title] == host and (checking or rolled.turn(title) == number)),
             }
             for host in sorted(part)
         },
@@ -229,7 +229,7 @@ def wave(
 
 
 def _goes(rolled: Rollout, progress: Progress, move: Move, number: int) -> bool:
-    return rolled.now(move.title, number) and move.title not in rolled.later(number, progress.stopped)
+    return rolled.turn(move.title) == number and move.title not in rolled.later(number, progress.stopped)
 
 
 def stage(

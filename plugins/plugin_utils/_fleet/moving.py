@@ -29,15 +29,12 @@ class Part:
     backups: Mapping[str, list[Entry]] = field(default_factory=dict)
 
 
-def entry(
-    move: Move, pool: Pool, still: Entry, host: str, kept: bool, now: bool, moved: Collection[str], stuck: Collection[str]
-) -> list[Entry]:
-    """What a wave's own task is told of a replica that moves. ``still``: what it is told where it stays as it is; ``kept``: its turn comes later;
-    ``now``: its turn is in this wave."""
+def entry(move: Move, pool: Pool, still: Entry, host: str, waits: bool, moved: Collection[str], stuck: Collection[str]) -> list[Entry]:
+    """What a wave's own task is told of a replica that moves. ``still``: what it is told where it stays as it is; ``waits``: its turn comes later."""
     whole = {"name": move.title, **pool.entry}
     if move.title in moved:
         return [whole] if host == move.target else []
-    if kept or move.title in stuck or not now:
+    if waits or move.title in stuck:
         return [still] if host == move.source else []
     if move.how == "recreate":
         return [whole if host == move.target else {"name": move.title, "state": "absent"}]

@@ -46,10 +46,9 @@ class Rollout:
             for title in titles
         }
 
-    def now(self, title: str, wave: int) -> bool:
-        """Whether a replica's turn is in a wave. What is in no wave comes with the first."""
-        turns = [number for waves in self.waves.values() for number, titles in enumerate(waves) if title in titles]
-        return wave in (turns or [0])
+    def turn(self, title: str) -> int:
+        """The wave that a replica's turn is in. What is in no wave comes with the first."""
+        return next((number for waves in self.waves.values() for number, titles in enumerate(waves) if title in titles), 0)
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def advance(fleet: Fleet, placement: Placement, rollout: Rollout, before: Progre
     moves = placement.moving()
     home = {
         **placement.at,
-        **{title: move.target for title, move in moves.items() if move.how == "recreate" and rollout.now(title, wave - 1)},
+        **{title: move.target for title, move in moves.items() if move.how == "recreate" and rollout.turn(title) < wave},
     }
     carried = {title for title, move in moves.items() if move.how == "backup"}
     asked = [title for title, host in home.items() if host in looks and title not in carried]
@@ -179,7 +178,7 @@ def entries(fleet: Fleet, placement: Placement, rollout: Rollout, progress: Prog
         if move is None:
             told += [still if title in kept else {"name": title, **pool.entry}] if at == host else []
         elif host in (move.source, move.target):
-            told += moving.entry(move, pool, still, host, title in kept, rollout.now(title, wave), progress.moved, progress.stuck)
+            told += moving.entry(move, pool, still, host, title in kept or rollout.turn(title) > wave, progress.moved, progress.stuck)
     told += [{"name": title, "state": "stopped"} for title, at in placement.surplus if at == host]
     told += [{"name": title, "state": "absent"} for title, at, _reason in placement.removals if at == host]
     return told
@@ -188,7 +187,7 @@ def entries(fleet: Fleet, placement: Placement, rollout: Rollout, progress: Prog
 def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int) -> list[str]:
     """Hosts that have something to do in a wave."""
     touched = {placement.at[title] for waves in rollout.waves.values() for title in (waves[wave] if wave < len(waves) else ())}
-    touched |= {host for move in placement.moves if rollout.now(move.title, wave) for host in (move.source, move.target)}
+    touched |= {host for move in placement.moves if rollout.turn(move.title) == wave for host in (move.source, move.target)}
     if wave == 0:
         touched |= {placement.at[title] for title in placement.created} | {host for _title, host, _reason in placement.removals}
         touched |= {host for title, host in placement.surplus if looks[host].members[title].up}
