@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import fleets
+import rig
 from fleets import Site, told
 from ldfleet.fleet import Fleet, FleetFailed
 from ldfleet.plans import BadPlan, load
@@ -272,3 +277,74 @@ def test_drift_is_told_from_edits(site: Site) -> None:
     drifted = site.fleet.drift()
     assert {step.emulator for step in drifted.steps} == {"farm-003"}
     assert json.loads(json.dumps(drifted.json()))["counts"]["add"] == 1
+
+
+def _by_api(site: Site) -> None:
+    assert site.apply().code == 0
+
+
+def _by_program(site: Site) -> None:
+    command = [sys.executable, "-m", "ldfleet", "apply", "--file", str(site.write()), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["code"] == 0
+
+
+def _by_playbook(site: Site, core: str | None = None) -> None:
+    done = rig.playbook(site.write(), site.folder, "ldfleet.ldplayer.converge", core=core)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _private(site: Site) -> Path:
+    """A folder as ansible-runner takes it, with the project's inventory."""
+    folder = Path(tempfile.mkdtemp(dir=site.folder))
+    for room in ("inventory", "project"):
+        (folder / room).mkdir()
+    (folder / "inventory" / "fleet.yml").write_bytes(site.write().read_bytes())
+    return folder
+
+
+def _runner(site: Site, *words: str, given: bytes = b"") -> bytes:
+    command, environment = [str(rig.BIN / "ansible-runner"), *words], rig.environment(site.folder)
+    done = subprocess.run(command, input=given, capture_output=True, timeout=170, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _by_runner(site: Site) -> None:
+    """As AWX does it."""
+    _runner(site, "run", str(_private(site)), "-p", "ldfleet.ldplayer.converge")
+
+
+def _elsewhere(site: Site) -> None:
+    """On another machine: what `transmit` packs, `worker` runs, and `process` reads."""
+    packed = _runner(site, "transmit", str(_private(site)), "-p", "ldfleet.ldplayer.converge")
+    elsewhere, here = (Path(tempfile.mkdtemp(dir=site.folder)) for _ in range(2))
+    _runner(site, "process", str(here), given=_runner(site, "worker", "--private-data-dir", str(elsewhere), given=packed))
+    (status,) = here.rglob("status")
+    assert status.read_text() == "successful"
+
+
+_DOORS: dict[str, Callable[[Site], None]] = {
+    "api": _by_api,
+    "program": _by_program,
+    "playbook": _by_playbook,
+    "runner": _by_runner,
+    "elsewhere": _elsewhere,
+    **{core: functools.partial(_by_playbook, core=core) for core in rig.CORES},
+}
+_MUTATORS = {"add", "copy", "modify", "rename", "launch", "quit", "remove"}
+
+
+def test_every_door_gives_the_same_result(tmp_path: Path) -> None:
+    """The Python API, the program, ansible-playbook on every supported release, ansible-runner as AWX calls it, and ansible-runner elsewhere."""
+    seen = {}
+    for name, door in _DOORS.items():
+        with fleets.site(tmp_path / name, hosts=2, replicas=3) as site:
+            door(site)
+            site.words["profiles"]["game"]["memory"] = 2048
+            site.pool(replicas=4)
+            door(site)
+            seen[name] = [[words for words in host.world.commands() if words[0] in _MUTATORS] for host in site.farm.hosts]
+    assert sum(map(len, seen["api"])) == 4 * 3 + 3 * 3  # each is added, set and launched, and three are stopped, set and launched again
+    assert {name for name, commands in seen.items() if commands != seen["api"]} == set()
