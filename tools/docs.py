@@ -104,7 +104,7 @@ yaml.SafeDumper.add_representer(_Literal, lambda dumper, text: dumper.represent_
 
 def _emulator(plural: dict[str, Any]) -> dict[str, Any]:
     options = plural["DOCUMENTATION"]["options"]
-    entry = {name: option for name, option in _entry(plural).items() if name not in ("count", "members", "profile")}
+    entry = {name: option for name, option in _entry(plural).items() if name not in ("count", "members", "moving", "profile")}
     own = {name: _reworded(option) for name, option in entry.items()}
     own["name"]["description"] = own["name"]["description"][:1]
     of_all = ("emulators", "defaults", "profiles", "purge", "max_destroy")
