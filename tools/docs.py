@@ -246,7 +246,7 @@ def _cell(words: str | list[str], modules: str = "") -> str:
 
 def _markdown(text: str, modules: str = "") -> str:
     text = re.sub(r"M\(ldfleet\.ldplayer\.(\w+)\)", rf"[`\1`]({modules}#ldfleetldplayer\1)", text)
-    return re.sub(r"(?:RV|[OVCP])\(([^)]*)\)", r"`\1`", text)
+    return re.sub(r"(?:RV|[OVCP])\((?:[\w.]+#\w+:)?([^)]*)\)", r"`\1`", text)
 
 
 if __name__ == "__main__":
