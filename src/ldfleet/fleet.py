@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .history import History
-from .plans import BadPlan, Fault, Hold, Host, Outcome, Plan, Step, faults_of, holds_of, steps_of
+from .plans import BadPlan, Fault, Hold, Host, Outcome, Plan, Step, faults_of, holds_of, steps_of, with_moves
 from .runs import COLLECTION, GRACE, Event, HostResult, Job, Order, Run, Said
 
 #: How the inventory plugin names a fault: file, line, and what is wrong.
@@ -196,7 +196,7 @@ class _Heard:
         return Plan(
             str(path),
             datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            tuple(step for host in sorted(self.waves) for step in self.waves[host]),
+            with_moves((step for host in sorted(self.waves) for step in self.waves[host]), placement["decision"]),
             self._holds(placement),
             tuple(self._faults()),
             {name: _host(name, told, self.looks.get(name)) for name, told in placement["hosts"].items()},
@@ -208,7 +208,7 @@ class _Heard:
     def outcome(self, run: Run) -> Outcome:
         """After converge. Raises FleetFailed."""
         placement = self._placement(run)
-        steps = tuple(step for host in sorted(self.waves) for step in self.waves[host])
+        steps = with_moves((step for host in sorted(self.waves) for step in self.waves[host]), placement["decision"])
         faults = list(self._faults())
         if run.cancelled and not faults and run.code:
             faults = [Fault("Cancelled", "", "the run was cancelled", "Run it again to go on")]
@@ -248,7 +248,7 @@ def _fault(match: re.Match[str]) -> Fault:
     """Ansible tells whole paths; below the current folder, the rest is enough to find the file."""
     path, here = Path(match[1]), Path.cwd()
     near = path.relative_to(here) if path.is_relative_to(here) else path
-    return Fault("BadOption", f"{near}:{match[2]}", match[3], owner="yours")
+    return Fault("BadFile", f"{near}:{match[2]}", match[3], owner="yours")
 
 
 def _reasons(placement: Mapping[str, Any], host: str) -> dict[str, str]:

@@ -30,6 +30,7 @@ _KINDS = {
     "adopt": "note",
     "record": "note",
     "backup": "note",
+    "move": "move",
 }
 
 
@@ -49,7 +50,7 @@ class Step:
 
     @property
     def kind(self) -> str:
-        """add, change, start, stop, remove, or note (only ldfleet's own records, and backups)."""
+        """add, change, start, stop, remove, move, or note (only ldfleet's own records, and backups)."""
         return _KINDS.get(self.action, "change")
 
 
@@ -74,10 +75,19 @@ class Fault:
     owner: str = "ours"
     host: str = ""
 
+    @property
+    def subject(self) -> str:
+        """What it is about, with the host where that is another thing."""
+        return f"{self.host}: {self.about}" if self.host and self.host != self.about else self.about
+
+    def said(self, subject: str) -> str:
+        """It in a sentence, of one thing or of several alike."""
+        if self.code == "BadOption":  # its words read on from the option's name
+            return f"{subject} {self.problem}" + (f"; {self.advice}" if self.advice else "")
+        return (f"{subject}: {self.problem}" if subject else self.problem) + (f". {self.advice}" if self.advice else "")
+
     def __str__(self) -> str:
-        about = f"{self.host}: " if self.host and self.host != self.about else ""
-        text = f"{about}{self.about}: {self.problem}" if self.about else f"{about}{self.problem}"
-        return f"{text}. {self.advice}" if self.advice else text
+        return self.said(self.subject)
 
 
 @dataclass(frozen=True)
@@ -132,6 +142,7 @@ class Plan:
             "start": sum("start" in own and not own & {"stop", "add"} for own in kinds),
             "stop": sum("stop" in own and not own & {"start", "remove"} for own in kinds),
             "remove": sum("remove" in own for own in kinds),
+            "move": sum("move" in own for own in kinds),
             "kept": sum(hold.reason == "Protected" for hold in self.holds) + len(self.decision.get("kept", ())),
             "held": sum(hold.reason != "Protected" for hold in self.holds),
         }
@@ -224,6 +235,21 @@ def _step(host: str, action: Mapping[str, Any], reason: str | None) -> Step:
     if reason is not None and own and text.endswith(own):
         own, text = reason, text.removesuffix(own) + reason
     return Step(host, str(action["name"]), str(action["action"]), text, own)
+
+
+def with_moves(steps: Iterable[Step], decision: Mapping[str, Any]) -> tuple[Step, ...]:
+    """The steps by which a replica moves from host to host, told as one."""
+    moves = {str(move["title"]): move for move in decision.get("moves", ()) if move["how"] == "backup"}
+    rest = [
+        step
+        for step in steps
+        if step.emulator not in moves or step.host not in (moves[step.emulator]["source"], moves[step.emulator]["target"])
+    ]
+    told = [
+        Step(str(move["source"]), title, "move", f"move {title}: to {move['target']}, by backup and restore", "leaves its host")
+        for title, move in sorted(moves.items())
+    ]
+    return tuple(sorted([*rest, *told], key=lambda step: step.host))
 
 
 def faults_of(host: str, result: Mapping[str, Any]) -> list[Fault]:

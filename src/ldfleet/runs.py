@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,10 +112,12 @@ class Job:
         self._stop_by: float | None = None
         self._began = time.monotonic()
         self._cancelled = False
-        self._done: Future[Run] = Future()
         self._flag: Path | None = None
         self.dropped = 0
-        threading.Thread(target=self._work, name=f"ldfleet-{order.playbook}", daemon=True).start()
+        thread = ThreadPoolExecutor(1, f"ldfleet-{order.playbook}")
+        self._done = thread.submit(self._work)
+        self._done.add_done_callback(self._ended)
+        thread.shutdown(wait=False)
 
     def wait(self, timeout: float | None = None) -> Run:
         """The run, when it is over. Raises TimeoutError when it is not after ``timeout`` seconds; it goes on then."""
@@ -168,14 +170,11 @@ class Job:
             self._events.append(event)
             self._news.notify_all()
 
-    def _work(self) -> None:
-        try:
-            with tempfile.TemporaryDirectory(prefix="ldfleet-run-", dir=_memory()) as folder:
-                run = self._played(Path(folder))
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the run is told
-            self._done.set_exception(error)
-        else:
-            self._done.set_result(run)
+    def _work(self) -> Run:
+        with tempfile.TemporaryDirectory(prefix="ldfleet-run-", dir=_memory()) as folder:
+            return self._played(Path(folder))
+
+    def _ended(self, _run: Future[Run]) -> None:
         with self._news:
             self._news.notify_all()
 

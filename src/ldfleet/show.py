@@ -21,6 +21,7 @@ _SIGNS = {
     "start": (">", "cyan"),
     "stop": ("x", "yellow"),
     "remove": ("-", "red"),
+    "move": (">>", "cyan"),
     "note": ("=", "dim"),
 }
 #: Titles that are named one by one before they are only counted.
@@ -46,13 +47,16 @@ def plan(of: Plan, to: Console) -> None:
 def _summary(of: Plan) -> str:
     counts = of.counts()
     waves = f" in {of.waves} waves" if of.waves > 1 else ""
-    words = [f"{counts[kind]} to {kind}" for kind in ("add", "change", "remove")]
-    words[2:2] = [f"{counts[kind]} to {kind}{waves if kind == 'restart' else ''}" for kind in ("restart", "start", "stop") if counts[kind]]
+    words = [
+        f"{counts[kind]} to {kind}" + (waves if kind == "restart" else "")
+        for kind in ("add", "change", "restart", "start", "stop", "remove", "move")
+        if counts[kind]
+    ]
     left = [f"{counts[word]} {told}" for word, told in (("kept", "kept as they are"), ("held", "held")) if counts[word]]
-    left += [f"{len(unready)} not ready"] if (unready := _unready(of)) and not of.steps else []
-    if of.steps:
+    left += [f"{len(unready)} not ready"] if (unready := _unready(of)) and not words else []
+    if words:
         return f"Plan: {', '.join(words + left)}."
-    return f"Nothing to do: {', '.join(left)}." if left else "Nothing to do." if of.faults else "In sync: nothing to do."
+    return f"Nothing to do: {', '.join(left)}." if left else "In sync: nothing to do." if of.in_sync else "Nothing to do."
 
 
 def _unready(of: Plan) -> list[str]:
@@ -81,7 +85,7 @@ def _steps(steps: Sequence[Step], to: Console) -> None:
         if last and host != last:
             table.add_section()
         told = f"{action}{rest}"
-        table.add_row(Text(sign, style), "" if host == last else escape(host), escape(_names(names)), Text(told, style))
+        table.add_row(Text(sign, style), "" if host == last else escape(host), escape(_names(list(dict.fromkeys(names)))), Text(told, style))
         last = host
     _block(table, to)
 
@@ -126,15 +130,10 @@ def faults(found: Iterable[Fault], to: Console) -> None:
     """What went wrong. Faults that differ only in what they are about stand in one line."""
     alike: dict[tuple[str, str, str], list[Fault]] = {}
     for fault in found:
-        alike.setdefault((fault.problem.replace(f"'{fault.about}'", "it"), fault.advice, fault.host and fault.about), []).append(fault)
-    for (problem, advice, _), same in alike.items():
-        names = _names([_about(fault) for fault in same if _about(fault)])
-        told = (f"{names}: {problem}" if names else problem) + (f". {advice}" if advice else "")
-        _line(Text("error: ", "bold red") + Text(told), to)
-
-
-def _about(fault: Fault) -> str:
-    return fault.about if fault.host in ("", fault.about) else f"{fault.host}: {fault.about}"
+        alike.setdefault((fault.code, fault.problem, fault.advice), []).append(fault)
+    for same in alike.values():
+        subject = _names([fault.subject for fault in same if fault.subject])
+        _line(Text("error: ", "bold red") + Text(same[0].said(subject)), to)
 
 
 def outcome(of: Outcome, to: Console) -> None:

@@ -16,7 +16,7 @@ import pages
 import rig
 import terminal
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, fleet, options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, options
 from ldfleet import project
 from ldfleet.sim import powershell
 
@@ -99,31 +99,21 @@ def _is_tasks(document: object) -> bool:
     return isinstance(document, list) and not any("hosts" in item for item in document)
 
 
-def _is_fleet(document: object) -> bool:
-    return isinstance(document, dict) and set(document) <= set(spec("fleet", "inventory"))
+def _is_variables(document: object) -> bool:
+    return not _is_plays(document) and not _is_tasks(document) and not pages.is_fleet(document)
 
 
-def test_every_yaml_block_is_plays_tasks_a_fleet_or_variables() -> None:
-    """Tasks are the modules' own examples, which are run (test_modules)."""
-    left = [document for document in _yaml() if not _is_plays(document) and not _is_tasks(document) and not _is_fleet(document)]
-    assert left
-    for document in left:
+def test_every_yaml_block_is_plays_tasks_a_fleet_or_its_variables() -> None:
+    """Tasks are the modules' own examples, which are run (test_modules); fleets are taken by the plugin (test_fleet_file)."""
+    variables = [document for document in _yaml() if _is_variables(document)]
+    assert variables
+    for document in variables:
         assert isinstance(document, dict)
         assert all(str(key).startswith("ldplayer_") for key in document)
 
 
-def test_every_fleet_and_every_part_of_one_is_taken() -> None:
-    found = [document for document in _yaml() if isinstance(document, dict) and _is_fleet(document)]
-    assert found
-    for document in found:
-        entry = spec("emulators")["emulators"]["suboptions"]
-        values = fleet.checked({"plugin": "ldfleet.ldplayer.fleet", **document}, spec("fleet", "inventory"), entry)
-        if "plugin" in document:
-            fleet.build(values)
-
-
 def test_fleet_variables_are_taken_by_the_module() -> None:
-    found = [document for document in _yaml() if isinstance(document, dict) and not _is_fleet(document)]
+    found = [document for document in _yaml() if _is_variables(document)]
     for file in sorted((rig.ROOT / "inventories").glob("*/group_vars/*.yml")):
         found.append(yaml.safe_load(file.read_text(encoding="utf-8")))
     for document in found:

@@ -107,6 +107,7 @@ def test_sidecar_and_table_name_the_same_settings() -> None:
         "name",
         "count",
         "members",
+        "moving",
         "state",
         "profile",
         "clone_from",

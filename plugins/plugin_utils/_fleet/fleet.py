@@ -168,7 +168,7 @@ def checked(data: Mapping[str, Any], spec: Spec, entry: Spec) -> dict[str, Any]:
     values["profiles"] = {n: _checked(profile, given, f"profiles.{n}", problems) for n, given in _named(values, "profiles", problems)}
     values["pools"] = {n: _checked(pools, given, f"pools.{n}", problems) for n, given in _named(values, "pools", problems)}
     values["emulators"] = {name: given or [] for name, given in (values["emulators"] or {}).items()}
-    listed = {"type": "list", "elements": "dict", "suboptions": {n: o for n, o in entry.items() if n not in ("count", "members")}}
+    listed = {"type": "list", "elements": "dict", "suboptions": {n: o for n, o in entry.items() if n not in ("count", "members", "moving")}}
     spec_of_lists = dict.fromkeys(values["emulators"], listed)
     values["emulators"] = _checked(spec_of_lists, values["emulators"], "emulators", problems)
     if problems:

@@ -7,14 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .settings import IDENTITY
+
 #: A host's first words about why it cannot be asked are enough in a sentence about something else.
 _SHOWN = 120
 
 
 @dataclass(frozen=True)
 class Member:
-    """One emulator. ``up``: it is not stopped; ``available``: it runs, and its guest is not known to be silent. ``steps``: what the plan does with it.
+    """One emulator. ``up``: it is not stopped; ``available``: it runs, and its guest is not known to be silent.
 
+    ``steps``: what the plan does with it. ``moving``: it is on its way from another host. ``identity``: the values that tell this phone from others.
     ``failed``: why the last run did not bring it to what was declared; empty when it did.
     """
 
@@ -25,6 +28,8 @@ class Member:
     available: bool = False
     steps: tuple[str, ...] = ()
     failed: str = ""
+    moving: bool = False
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ def _member(emulator: Mapping[str, Any], steps: Mapping[str, Iterable[str]], fai
         available=emulator["state"] == "running" and ready != "False",
         steps=tuple(steps.get(title, ())),
         failed=failed.get(title, ""),
+        moving=bool(emulator.get("moving")),
+        identity={option: value for option, value in emulator["settings"].items() if option in IDENTITY},
     )
 
 

@@ -23,12 +23,13 @@ _GIB = 1024**3
 
 @dataclass(frozen=True)
 class Move:
-    """A replica that leaves a host: ``how`` is backup or recreate."""
+    """A replica that leaves a host: ``how`` is backup or recreate. ``folder``: for the backup, one that both hosts reach."""
 
     title: str
     source: str
     target: str
     how: str
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Placement:
     moves: tuple[Move, ...] = ()
     holds: tuple[Hold, ...] = ()
     refusals: tuple[Refused, ...] = ()
+
+    def moving(self) -> dict[str, Move]:
+        """By title."""
+        return {move.title: move for move in self.moves}
 
 
 def place(fleet: Fleet, looks: Mapping[str, Look]) -> Placement:
@@ -86,31 +91,48 @@ class _Work:
         self.moves: list[Move] = []
         self.holds: list[Hold] = []
         self.leaving: dict[str, list[tuple[str, str]]] = {}
+        self.arriving: dict[str, str] = {}
         self.spread: Counter[tuple[str, str | None]] = Counter()
 
     def stay(self, pool: Pool) -> None:
         """Find where each replica is, and tell what has to go."""
-        leaving = self.leaving.setdefault(pool.name, [])
-        for title, places in sorted(self._found(pool).items(), key=lambda item: pool.number(item[0]) or 0):
-            strangers = [host for host in places if not self.looks[host].members[title].owned]
-            if strangers:
-                told = f"{shown(title)} is on {strangers[0]}, and ldfleet neither made nor adopted it; rename it there, or pin it under emulators"
-                self.holds.append(Hold(title, "NotOwned", told))
-            owned = [host for host in places if host not in strangers]
-            if not owned:
+        self.leaving.setdefault(pool.name, [])
+        for title, found in sorted(self._found(pool).items(), key=lambda item: pool.number(item[0]) or 0):
+            arriving = [host for host in found if self.looks[host].members[title].moving]
+            places = [host for host in found if host not in arriving]
+            if arriving and not places and self.unknown:
+                self.holds.append(self._unknown(title))  # whether it still is where it comes from
                 continue
-            number = pool.number(title)
-            keeper = min(owned, key=lambda host: self._keeps(pool, title, host))
-            for host in owned:
-                if number is not None and number >= pool.replicas:
-                    self._too_many(pool, title, host, f"is above replicas {pool.replicas}")
-                elif strangers or host != keeper:
-                    self.holds.append(self._twice(title, host, strangers[0] if strangers else keeper))
-                    self._too_many(pool, title, host, f"is on {keeper} too")
-                else:
-                    self._put(pool, title, host)
-                    if self.fleet.hosts[host].drain or not pool.takes(self.fleet.hosts[host]):
-                        leaving.append((title, host))
+            if arriving and places:
+                self.arriving[title] = arriving[0]
+            self._stay(pool, title, places or arriving)
+
+    def _stay(self, pool: Pool, title: str, places: list[str]) -> None:
+        strangers = [host for host in places if not self.looks[host].members[title].owned]
+        if strangers:
+            told = (
+                f"{shown(title)} is on {strangers[0]}, and ldfleet neither made nor adopted it; rename it there, or pin it under emulators"
+            )
+            self.holds.append(Hold(title, "NotOwned", told))
+        owned = [host for host in places if host not in strangers]
+        keeper = min(owned, key=lambda host: self._keeps(pool, title, host), default=None)
+        for host in owned:
+            if (pool.number(title) or 0) >= pool.replicas:
+                self._too_many(pool, title, host, f"is above replicas {pool.replicas}", pool.on_scale_down == "remove")
+            elif strangers or host != keeper:
+                other = strangers[0] if strangers else str(keeper)
+                goes = pool.on_scale_down == "remove" or (pool.on_move == "recreate" and self._leaves(pool, host) and not strangers)
+                if not goes:
+                    self.holds.append(self._twice(title, host, other))
+                self._too_many(pool, title, host, f"is on {other} too", goes)
+            else:
+                self._put(pool, title, host)
+                if self._leaves(pool, host) or title in self.arriving:
+                    self.leaving[pool.name].append((title, host))
+
+    def _leaves(self, pool: Pool, host: str) -> bool:
+        """Whether replicas of a pool should leave a host."""
+        return self.fleet.hosts[host].drain or not pool.takes(self.fleet.hosts[host])
 
     def _put(self, pool: Pool, title: str, host: str) -> None:
         self.at[title] = host
@@ -130,28 +152,28 @@ class _Work:
 
     def _keeps(self, pool: Pool, title: str, host: str) -> tuple[bool, bool, str]:
         """Of several that there should be one of: the one on a host of the pool that is not drained, then the one that runs."""
-        own = self.fleet.hosts[host]
-        return own.drain or not pool.takes(own), not self.looks[host].members[title].up, host
+        return self._leaves(pool, host), not self.looks[host].members[title].up, host
 
     @staticmethod
     def _twice(title: str, host: str, keeper: str) -> Hold:
         told = f"{shown(title)} is on {keeper} and on {host}; the one on {host} is stopped and stays until you remove it"
         return Hold(title, "Twice", told)
 
-    def _too_many(self, pool: Pool, title: str, host: str, reason: str) -> None:
-        member = self.looks[host].members[title]
-        if pool.on_scale_down != "remove":
-            self.surplus.append((title, host))
-        elif member.protected:
-            self.holds.append(Hold(title, "Protected", f"{shown(title)} {reason}, but it is protected and stays", fails=False))
-            self.surplus.append((title, host))
-        else:
+    def _too_many(self, pool: Pool, title: str, host: str, reason: str, goes: bool) -> None:
+        """``goes``: it is removed, else it is stopped and stays."""
+        if goes and not self.looks[host].members[title].protected:
             self.removals.append((title, host, reason))
+            return
+        if goes:
+            self.holds.append(Hold(title, "Protected", f"{shown(title)} {reason}, but it is protected and stays", fails=False))
+        self.surplus.append((title, host))
 
     def leave(self, pool: Pool) -> None:
         """Replicas on hosts that should not have them."""
         for title, host in self.leaving[pool.name]:
             why = "is drained" if self.fleet.hosts[host].drain else f"is none of the hosts of {pool.name}"
+            if title in self.arriving:
+                why = f"began to give it to {self.arriving[title]}"
             member = self.looks[host].members[title]
             if pool.on_move == "refuse":
                 told = f"{shown(title)} waits on {host}, which {why}; on_move: backup or recreate lets it move"
@@ -161,11 +183,12 @@ class _Work:
                     Hold(title, "Protected", f"{shown(title)} stays on {host}, which {why}, because it is protected", fails=False)
                 )
             else:
-                target, reasons = self._choose(pool, moving=True)
+                arriving = self.arriving.get(title)
+                target, reasons = self._choose(pool, moving=True) if arriving is None else (arriving, "")
                 if target is None:
                     self.holds.append(Hold(title, "NoRoom", f"{shown(title)} cannot leave {host}, which {why}: {reasons}"))
                 else:
-                    self.moves.append(Move(title, host, target, pool.on_move))
+                    self.moves.append(Move(title, host, target, pool.on_move, pool.move_folder or ""))
                     self.spread[pool.name, self._value(pool, target)] += 1
                     self.room[target].take(pool)
 
@@ -174,10 +197,7 @@ class _Work:
         held = {hold.title for hold in self.holds}
         missing = [title for title in pool.titles() if title not in self.at and title not in held]
         if missing and self.unknown:
-            told = ", ".join(f"{host}: {self.looks[host].problem}" for host in self.unknown)
-            for title in missing:
-                message = f"{shown(title)} may be on a host that could not be asked ({told}); it is made when that answers or is declared lost: true"
-                self.holds.append(Hold(title, "Unknown", message))
+            self.holds += [self._unknown(title) for title in missing]
             return
         for title in missing:
             host, reasons = self._choose(pool)
@@ -187,6 +207,13 @@ class _Work:
             self._put(pool, title, host)
             self.created.append(title)
             self.room[host].take(pool)
+
+    def _unknown(self, title: str) -> Hold:
+        told = ", ".join(f"{host}: {self.looks[host].problem}" for host in self.unknown)
+        message = (
+            f"{shown(title)} may be on a host that could not be asked ({told}); it is made when that answers or is declared lost: true"
+        )
+        return Hold(title, "Unknown", message)
 
     def _choose(self, pool: Pool, moving: bool = False) -> tuple[str | None, str]:
         """The host for one more replica of a pool, or why none takes it, host by host."""

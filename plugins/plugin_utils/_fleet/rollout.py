@@ -9,9 +9,10 @@ wave of a pool begins only when every changed replica of it is available; else t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from . import moving
 from .fleet import Fleet, Pool
 from .look import Look, Member
 from .placement import Placement
@@ -25,9 +26,9 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Rollout:
-    """``waves``: by pool, the replicas of each wave that are taken down for a change. ``kept``: those that keep what they have (their partition).
+    """``waves``: by pool, the replicas of each wave that are taken down for a change or to be moved.
 
-    ``restarts``: replicas that are restarted although nothing differs.
+    ``kept``: those that keep what they have (their partition). ``restarts``: replicas that are restarted although nothing differs.
     """
 
     waves: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -45,14 +46,24 @@ class Rollout:
             for title in titles
         }
 
+    def turn(self, title: str) -> int:
+        """The wave that a replica's turn is in. What is in no wave comes with the first."""
+        return next((number for waves in self.waves.values() for number, titles in enumerate(waves) if title in titles), 0)
+
 
 @dataclass(frozen=True)
 class Progress:
-    """Between two waves. ``stopped``: pools that do not go on, and why. ``down``: replicas that are not available. ``faults``: by host, what went wrong."""
+    """Between two waves. ``stopped``: pools that do not go on, and why. ``down``: replicas that are not available. ``faults``: by host, what went wrong.
+
+    ``moved``: replicas that have left their host. ``stuck``: those that could not, and why. ``files``: their backups, while they are on their way.
+    """
 
     stopped: Mapping[str, str] = field(default_factory=dict)
     down: frozenset[str] = frozenset()
     faults: Mapping[str, str] = field(default_factory=dict)
+    moved: frozenset[str] = frozenset()
+    stuck: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan(fleet: Fleet, placement: Placement, looks: Mapping[str, Look], restart: Iterable[str] = ()) -> Rollout:
@@ -68,7 +79,8 @@ def plan(fleet: Fleet, placement: Placement, looks: Mapping[str, Look], restart:
         held = {title for title in changed if (pool.number(title) or 0) < pool.update.partition and title not in again}
         kept |= held
         restarts |= again
-        disruptive = [title for title in changed if title not in held and members[title].available]
+        going = placement.moving().keys() & members.keys()
+        disruptive = [title for title in {*changed, *going} if title not in held - going and members[title].available]
         waves[pool.name] = tuple(_cut(pool, disruptive, members))
     return Rollout({name: cut for name, cut in waves.items() if cut}, frozenset(kept), frozenset(restarts))
 
@@ -97,43 +109,50 @@ def _cut(pool: Pool, disruptive: Sequence[str], members: Mapping[str, Member]) -
 
 def begin(fleet: Fleet, placement: Placement, looks: Mapping[str, Look]) -> Progress:
     """Before the first wave."""
-    return Progress(down=_down(fleet, placement, looks, placement.at))
+    return Progress(down=_down(fleet, placement.at, looks, placement.at))
 
 
 def advance(fleet: Fleet, placement: Placement, rollout: Rollout, before: Progress, looks: Mapping[str, Look], wave: int) -> Progress:
     """Before a wave above 0, or after the last one. ``looks``: of the hosts that took part in the wave before, as they were then."""
-    asked = [title for title, host in placement.at.items() if host in looks]
-    down = (before.down - set(asked)) | _down(fleet, placement, looks, asked)
+    moves = placement.moving()
+    home = {
+        **placement.at,
+        **{title: move.target for title, move in moves.items() if move.how == "recreate" and rollout.turn(title) < wave},
+    }
+    carried = {title for title, move in moves.items() if move.how == "backup"}
+    asked = [title for title, host in home.items() if host in looks and title not in carried]
+    down = (before.down - set(asked) - before.moved) | _down(fleet, home, looks, asked) | before.stuck.keys()
     found = dict(before.stopped)
     for name, waves in rollout.waves.items():
         pool = fleet.pools[name]
         if name in found or wave >= len(waves):
             continue
-        bad = [reason for title in waves[wave - 1] if (reason := _unwell(pool, placement, looks, title))]
+        told = [_unwell(pool, home[title], looks, title) for title in waves[wave - 1] if title not in carried]
+        told += [f"{title}: {before.stuck[title]}" for title in waves[wave - 1] if title in before.stuck]
+        bad = [reason for reason in told if reason]
         missing = sorted(title for title in down if pool.number(title) is not None)
-        if not bad and len(missing) + len(waves[wave]) > max(pool.update.budget(pool.replicas), len(waves[wave])):
-            bad = [f"{title} on {placement.at[title]} is not available" for title in missing]
+        if not bad and len(missing) + len(waves[wave]) > pool.update.budget(pool.replicas):
+            bad = [f"{title} on {home[title]} is not available" for title in missing]
         if bad:
             left = sum(len(titles) for titles in waves[wave:])
             more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
             found[name] = f"{left} of {pool.replicas} keep what they had, because {'; '.join(bad[:_NAMED])}{more}"
     faults = {host: look.problem or look.fault for host, look in looks.items() if look.problem or look.fault}
-    return Progress(found, down, {**before.faults, **faults})
+    return replace(before, stopped=found, down=frozenset(down), faults={**before.faults, **faults}, files={})
 
 
-def _down(fleet: Fleet, placement: Placement, looks: Mapping[str, Look], titles: Iterable[str]) -> frozenset[str]:
+def _down(fleet: Fleet, home: Mapping[str, str], looks: Mapping[str, Look], titles: Iterable[str]) -> frozenset[str]:
     """Replicas that should run and are not available."""
     found = set()
     for title in titles:
-        pool, look = fleet.pool_of(title), looks.get(placement.at[title])
+        pool, look = fleet.pool_of(title), looks.get(home[title])
         member = look.members.get(title) if look is not None else None
         if pool is not None and pool.state == "running" and (member is None or not member.available):
             found.add(title)
     return frozenset(found)
 
 
-def _unwell(pool: Pool, placement: Placement, looks: Mapping[str, Look], title: str) -> str | None:
-    host = placement.at[title]
+def _unwell(pool: Pool, host: str, looks: Mapping[str, Look], title: str) -> str | None:
     look = looks.get(host, Look(problem="it gave no answer"))
     member = look.members.get(title)
     where = f"{title} on {host}"
@@ -146,21 +165,20 @@ def _unwell(pool: Pool, placement: Placement, looks: Mapping[str, Look], title: 
     return f"{where} is not available" if pool.state == "running" and not member.available else None
 
 
-def entries(fleet: Fleet, placement: Placement, keeping: Iterable[str], host: str) -> list[dict[str, Any]]:
-    """What the module emulators is told of one host: its pinned emulators, its replicas, and what goes. ``keeping``: replicas that keep what they have,
-    so only their state is told."""
-    kept = set(keeping)
+def entries(fleet: Fleet, placement: Placement, rollout: Rollout, progress: Progress, wave: int, host: str) -> list[dict[str, Any]]:
+    """What the module emulators is told of one host in a wave: its pinned emulators, its replicas, and what goes. Of replicas that keep what they
+    have only the state is told."""
+    kept, moves = rollout.later(wave, progress.stopped), placement.moving()
     told: list[dict[str, Any]] = [dict(entry) for entry in fleet.pinned.get(host, ())]
-    leaving = {move.title for move in placement.moves if move.how == "recreate"}
-    for title in sorted(title for title, at in placement.at.items() if at == host and title not in leaving):
+    for title, at in sorted(placement.at.items()):
         pool = fleet.pool_of(title)
         assert pool is not None
-        told.append({"name": title, "state": pool.state} if title in kept else {"name": title, **pool.entry})
-    for move in placement.moves:
-        pool = fleet.pool_of(move.title)
-        assert pool is not None
-        if move.how == "recreate" and host in (move.source, move.target):
-            told.append({"name": move.title, **(pool.entry if host == move.target else {"state": "absent"})})
+        move = moves.get(title)
+        still = {"name": title, "state": pool.state}
+        if move is None:
+            told += [still if title in kept else {"name": title, **pool.entry}] if at == host else []
+        elif host in (move.source, move.target):
+            told += moving.entry(move, pool, still, host, title in kept or rollout.turn(title) > wave, progress.moved, progress.stuck)
     told += [{"name": title, "state": "stopped"} for title, at in placement.surplus if at == host]
     told += [{"name": title, "state": "absent"} for title, at, _reason in placement.removals if at == host]
     return told
@@ -168,13 +186,13 @@ def entries(fleet: Fleet, placement: Placement, keeping: Iterable[str], host: st
 
 def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int) -> list[str]:
     """Hosts that have something to do in a wave."""
-    if wave:
-        return sorted({placement.at[title] for waves in rollout.waves.values() for title in (waves[wave] if wave < len(waves) else ())})
-    touched = {placement.at[title] for title in placement.created} | {host for _title, host, _reason in placement.removals}
-    touched |= {host for title, host in placement.surplus if looks[host].members[title].up}
-    touched |= {host for move in placement.moves if move.how == "recreate" for host in (move.source, move.target)}
-    touched |= {placement.at[title] for waves in rollout.waves.values() for title in waves[0]}
-    return sorted(touched | {host for host, look in looks.items() if look.known and (look.fault or _to_do(look, rollout))})
+    touched = {placement.at[title] for waves in rollout.waves.values() for title in (waves[wave] if wave < len(waves) else ())}
+    touched |= {host for move in placement.moves if rollout.turn(move.title) == wave for host in (move.source, move.target)}
+    if wave == 0:
+        touched |= {placement.at[title] for title in placement.created} | {host for _title, host, _reason in placement.removals}
+        touched |= {host for title, host in placement.surplus if looks[host].members[title].up}
+        touched |= {host for host, look in looks.items() if look.known and (look.fault or _to_do(look, rollout))}
+    return sorted(touched)
 
 
 def _to_do(look: Look, rollout: Rollout) -> bool:
