@@ -68,7 +68,7 @@ def read(data: Mapping[str, Any]) -> Decision:
 def fleet(values: Mapping[str, Any], spec: Spec, entry: Spec, max_destroy: str | None = None) -> Fleet:
     """The fleet of a fleet file's words, with all templates filled in. Raises BadOptions."""
     said = values if max_destroy is None else {**values, "max_destroy": max_destroy}
-    return fleets.build(fleets.checked(said, spec, entry))
+    return fleets.build(fleets.checked(said, spec, entry, templates=False))
 
 
 def looked(declared: Fleet, results: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Look]:
