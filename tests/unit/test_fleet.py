@@ -154,7 +154,16 @@ def test_the_inventory_has_a_group_for_all_for_each_label_and_for_each_pool(list
 
 def test_a_vaulted_value_stays_one_until_it_is_used(listed: dict[str, Any], folder: Path) -> None:
     assert "s3cret" not in json.dumps(listed)
-    asked = ("-i", str(folder / "fleet.yml"), "--vault-password-file", str(folder / "password"), "-m", "debug", "-a", "var=ansible_password")
+    asked = (
+        "-i",
+        str(folder / "fleet.yml"),
+        "--vault-password-file",
+        str(folder / "password"),
+        "-m",
+        "debug",
+        "-a",
+        "var=ansible_password",
+    )
     assert "s3cret" in _ansible(folder, "adhoc", "ws-01", *asked).stdout
 
 
