@@ -153,7 +153,9 @@ def _still(saved: Mapping[str, Any], mark: str, looks: Mapping[str, Look]) -> tu
     found = read(saved["decision"])
     moved = {name: _moved(name, found.digests, looks) for name in looks}
     stale = {name: reason for name, reason in moved.items() if reason is not None}
-    return replace(found, placement=_without(found.placement, stale), rollout=_rest(found.rollout, found.placement, stale)), stale
+    gone = {*stale, *(name for name, seen in looks.items() if not seen.known)}
+    still = {name: digest for name, digest in found.digests.items() if name not in gone}
+    return Decision(_without(found.placement, gone), _rest(found.rollout, found.placement, gone), still), stale
 
 
 def _moved(name: str, digests: Mapping[str, str], looks: Mapping[str, Look]) -> str | None:
@@ -179,11 +181,9 @@ def _without(placed: Placement, hosts: Collection[str]) -> Placement:
 
 
 def _rest(rolled: Rollout, placed: Placement, hosts: Collection[str]) -> Rollout:
-    waves = {
-        pool: tuple(tuple(title for title in titles if placed.at[title] not in hosts) for titles in each)
-        for pool, each in rolled.waves.items()
-    }
-    return replace(rolled, waves=waves)
+    there = _without(placed, hosts).at
+    waves = {pool: tuple(tuple(title for title in titles if title in there) for titles in each) for pool, each in rolled.waves.items()}
+    return Rollout(waves, rolled.kept & there.keys(), rolled.restarts & there.keys())
 
 
 def wave(
