@@ -169,7 +169,7 @@ def checked(data: Mapping[str, Any], spec: Spec, entry: Spec, templates: bool = 
     hosts, pools = spec["hosts"]["suboptions"], spec["pools"]["suboptions"]
     values["hosts"] = {name: _host(name, given, hosts, check) for name, given in _named(values, "hosts", problems)}
     values["defaults"] = check(inner, values["defaults"] or {}, "defaults")
-    profile = {**inner, "inherit": {"type": "str"}}
+    profile = {**inner, **spec["profiles"]["suboptions"]}
     values["profiles"] = {name: check(profile, given, f"profiles.{name}") for name, given in _named(values, "profiles", problems)}
     for name, given in values["profiles"].items():
         check.plain(given["inherit"], f"profiles.{name}.inherit")
