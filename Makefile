@@ -32,7 +32,7 @@ setup: .venv/.done .cache/cores/.done $(LINK)/.done ## make .venv and link the c
 # Each room is linked by itself: a link to the whole checkout would contain itself.
 $(LINK)/.done: Makefile
 	@mkdir -p $(LINK)
-	@for room in plugins playbooks roles extensions meta galaxy.yml requirements.txt README.md LICENSE changelogs; do \
+	@for room in plugins playbooks schemas roles extensions meta galaxy.yml requirements.txt README.md LICENSE changelogs; do \
 	  if [ -e $$room ]; then ln -sfn "$(CURDIR)/$$room" $(LINK)/$$room; fi; done
 	@touch $@
 

@@ -61,6 +61,9 @@ def shelf() -> Iterator[Shelf]:
                 self.send_error(404)
                 return
             start = int(match[1]) if (match := re.fullmatch(r"bytes=(\d+)-", wanted)) else 0
+            if start and start >= len(data):
+                self.send_error(416)
+                return
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(data) - start))
             self.end_headers()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rig
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
 
 PAGES = [rig.ROOT / "README.md", rig.ROOT / "CONTRIBUTING.md", *sorted((rig.ROOT / "docs").rglob("*.md"))]
 
@@ -63,6 +64,11 @@ def _commands(text: str) -> Iterator[Command]:
             shown.append(written.rstrip())
     if line:
         yield Command(line, tuple(shown))
+
+
+def is_fleet(document: object) -> bool:
+    """Whether a YAML document is a fleet file or a part of one."""
+    return isinstance(document, dict) and set(document) <= set(spec("fleet", "inventory"))
 
 
 def prose(page: Path) -> str:

@@ -65,6 +65,33 @@ class Play:
 CORES = {folder.name: folder for folder in sorted((ROOT / ".cache" / "cores").glob("2.*"))}
 
 
+def environment(folder: Path, core: str | None = None) -> dict[str, str]:
+    """What Ansible's programs need to find the collection, with all that they keep in ``folder``, where results of hosts are written too."""
+    return {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        "ANSIBLE_CALLBACKS_ENABLED": "ldfleet_tree",
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callbacks"),
+        "LDFLEET_TEST_RESULTS": str(folder / "results"),
+        "ANSIBLE_NOCOLOR": "1",
+        "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", "")]),
+        **({"PYTHONPATH": str(CORES[core])} if core is not None else {}),
+    }
+
+
+def playbook(inventory: Path, folder: Path, name: str, *options: str, core: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a playbook by its name, as a user does."""
+    (folder / "results").mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), name, *options],
+        cwd=ROOT, env=environment(folder, core), capture_output=True, text=True, timeout=170, check=False,
+    )  # fmt: skip
+
+
 def ansible(
     inventory: dict[str, Any],
     folder: Path,
@@ -82,25 +109,12 @@ def ansible(
     play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
     (folder / "play.json").write_text(yaml.safe_dump([play], allow_unicode=True), encoding="utf-8")
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory, allow_unicode=True), encoding="utf-8")
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        "ANSIBLE_CALLBACKS_ENABLED": "ldfleet_tree",
-        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callbacks"),
-        "LDFLEET_TEST_RESULTS": str(folder / "results"),
-        "ANSIBLE_NOCOLOR": "1",
-        **({"PYTHONPATH": str(CORES[core])} if core is not None else {}),
-    }
     (folder / "results").mkdir(exist_ok=True)
     for old in (folder / "results").iterdir():
         old.unlink()
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "inventory.yml"), str(folder / "play.json"), *options],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=170, check=False,
+        cwd=ROOT, env=environment(folder, core), capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
     results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (folder / "results").iterdir()}
     return Play(done.returncode, done.stdout + done.stderr, results)

@@ -1,5 +1,5 @@
-"""Writes what is generated: from the sidecars plugins/modules/emulator.yml (with the options of an entry of emulators) and docs/modules.md, from
-the table of settings docs/settings.md.
+"""Writes what is generated: from the sidecars plugins/modules/emulator.yml (with the options of an entry of emulators), docs/modules.md, the reference in
+docs/fleet-file.md and schemas/fleet.schema.json; from the table of settings docs/settings.md.
 
 ``python tools/docs.py`` writes; ``--check`` only tells what is out of date (exit code 1).
 """
@@ -17,7 +17,11 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / ".build"))
+
+import fleet_schema  # noqa: E402 - it reads the collection's tables
+
 MODULES = ROOT / "plugins" / "modules"
+FLEET_PAGE = ROOT / "docs" / "fleet-file.md"
 
 _EMULATOR_HEAD = """\
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -50,18 +54,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if something is out of date")
     check = parser.parse_args().check
-    stale = [path for path, text in _generated().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    for path in stale:
+    stale = {path: text for path, text in _generated().items() if not path.exists() or path.read_text(encoding="utf-8") != text}
+    for path, text in stale.items():
         if check:
             print(f"{path.relative_to(ROOT)} is out of date: run make docs")
         else:
-            path.write_text(_generated()[path], encoding="utf-8")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
     return 1 if check and stale else 0
 
 
 def _generated() -> dict[Path, str]:
-    plural = _load("emulators")
+    plural, fleet = _load("emulators"), _load("fleet", "inventory")
     emulator = _emulator(plural)
     documents = {"emulators": plural, "emulator": emulator, **{name: _load(name) for name in _others()}}
     body = yaml.safe_dump(emulator, sort_keys=False, width=140, allow_unicode=True)
@@ -69,6 +74,8 @@ def _generated() -> dict[Path, str]:
         MODULES / "emulator.yml": _EMULATOR_HEAD + body,
         ROOT / "docs" / "modules.md": "\n".join([_PAGE_HEAD, *(_section(name, document) for name, document in documents.items())]),
         ROOT / "docs" / "settings.md": _settings(),
+        FLEET_PAGE: _fleet_page(fleet["DOCUMENTATION"]["options"], _entry(plural)),
+        ROOT / "schemas" / "fleet.schema.json": _fleet_schema(fleet["DOCUMENTATION"]["options"], _entry(plural)),
     }
 
 
@@ -77,9 +84,15 @@ def _others() -> list[str]:
     return sorted({path.stem for path in MODULES.glob("*.yml")} - {"emulators", "emulator"})
 
 
-def _load(module: str) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((MODULES / f"{module}.yml").read_text(encoding="utf-8"))
+def _load(module: str, kind: str = "modules") -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((MODULES.parent / kind / f"{module}.yml").read_text(encoding="utf-8"))
     return document
+
+
+def _entry(plural: dict[str, Any]) -> dict[str, Any]:
+    """The options of one emulator."""
+    entry: dict[str, Any] = plural["DOCUMENTATION"]["options"]["emulators"]["suboptions"]
+    return entry
 
 
 class _Literal(str):
@@ -91,7 +104,7 @@ yaml.SafeDumper.add_representer(_Literal, lambda dumper, text: dumper.represent_
 
 def _emulator(plural: dict[str, Any]) -> dict[str, Any]:
     options = plural["DOCUMENTATION"]["options"]
-    entry = {name: option for name, option in options["emulators"]["suboptions"].items() if name not in ("count", "members", "profile")}
+    entry = {name: option for name, option in _entry(plural).items() if name not in ("count", "members", "moving", "profile")}
     own = {name: _reworded(option) for name, option in entry.items()}
     own["name"]["description"] = own["name"]["description"][:1]
     of_all = ("emulators", "defaults", "profiles", "purge", "max_destroy")
@@ -147,11 +160,12 @@ def _section(name: str, document: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _rows(options: dict[str, Any], prefix: str) -> list[str]:
+def _rows(options: dict[str, Any], prefix: str, modules: str = "") -> list[str]:
+    """A row an option. ``modules``: the page of modules, where that is another one."""
     rows = []
     for name, option in options.items():
         kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
-        notes = [_cell(option["description"])]
+        notes = [_cell(option["description"], modules)]
         if option.get("required"):
             notes.append("**Required.**")
         if "choices" in option:
@@ -159,7 +173,7 @@ def _rows(options: dict[str, Any], prefix: str) -> list[str]:
         if option.get("default") not in (None, {}):
             notes.append(f"Default `{str(option['default']).lower()}`.")
         rows.append(f"| `{prefix}{name}` | {kind} | {' '.join(notes)} |")
-        rows += _rows(option.get("suboptions", {}), f"{prefix}{name}{'[]' if option['type'] == 'list' else ''}.")
+        rows += _rows(option.get("suboptions", {}), f"{prefix}{name}{'[]' if option['type'] == 'list' else ''}.", modules)
     return rows
 
 
@@ -198,13 +212,37 @@ def _settings() -> str:
     return _SETTINGS_HEAD + "".join(rows)
 
 
-def _cell(words: str | list[str]) -> str:
-    return _markdown(words if isinstance(words, str) else " ".join(words)).replace("|", "\\|").replace("\n", " ")
+#: What stands above it in the page is written by hand.
+_FLEET_MARK = "<!-- From here on generated by `make docs` from the sidecars. -->\n"
 
 
-def _markdown(text: str) -> str:
-    text = re.sub(r"M\(ldfleet\.ldplayer\.(\w+)\)", r"[`\1`](#ldfleetldplayer\1)", text)
-    return re.sub(r"(?:RV|[OVCP])\(([^)]*)\)", r"`\1`", text)
+def _fleet_page(options: dict[str, Any], entry: dict[str, Any]) -> str:
+    """The page as it is, with a new reference under its hand-written head."""
+    written = FLEET_PAGE.read_text(encoding="utf-8") if FLEET_PAGE.exists() else ""
+    head = ["| key | type | what it says |", "| --- | --- | --- |"]
+    named = {name: option for name, option in options.items() if name in ("profiles", "hosts", "pools")}
+    top = {name: {**option, "suboptions": {}} for name, option in options.items()}
+    own = fleet_schema.of_entries(entry)
+    *some, last = (f"`{name}`" for name in own if name not in fleet_schema.of_all(entry))
+    places = f"in each entry of `emulators.HOST` and, all but {', '.join(some)} and {last}, also in `profiles.NAME` and `defaults`"
+    lines = ["", "## Every key", "", "At the top of the file:", "", *head, *_rows(top, "", "modules.md")]
+    for name, option in named.items():
+        lines += ["", f"Under each name in `{name}`:", "", *head, *_rows(option["suboptions"], f"{name}.NAME.", "modules.md")]
+    lines += ["", f"Options of an emulator, {places}:", "", *head, *_rows(own, "", "modules.md"), ""]
+    return written.partition(_FLEET_MARK)[0] + _FLEET_MARK + "\n".join(lines)
+
+
+def _fleet_schema(options: dict[str, Any], entry: dict[str, Any]) -> str:
+    return json.dumps(fleet_schema.schema(options, entry), indent=2) + "\n"
+
+
+def _cell(words: str | list[str], modules: str = "") -> str:
+    return _markdown(words if isinstance(words, str) else " ".join(words), modules).replace("|", "\\|").replace("\n", " ")
+
+
+def _markdown(text: str, modules: str = "") -> str:
+    text = re.sub(r"M\(ldfleet\.ldplayer\.(\w+)\)", rf"[`\1`]({modules}#ldfleetldplayer\1)", text)
+    return re.sub(r"(?:RV|[OVCP])\((?:[\w.]+#\w+:)?([^)]*)\)", r"`\1`", text)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 BUILD = ROOT / ".build"
-MODULES = tuple(path.stem for path in sorted((ROOT / "plugins" / "modules").glob("*.yml")))
+#: What ansible-doc calls the kinds of plugins that have documentation, and the rooms that they are in.
+DOCUMENTED = {"module": "modules", "inventory": "inventory", "filter": "filter"}
 
 
 def main() -> int:
@@ -44,18 +45,23 @@ def _passes(name: str, command: list[str], cwd: Path = ROOT) -> bool:
 
 
 def _documented() -> bool:
-    """ansible-doc finds and renders each module."""
-    names = [f"ldfleet.ldplayer.{module}" for module in MODULES]
+    """ansible-doc finds and renders each plugin."""
+    found = [_rendered(kind, room) for kind, room in DOCUMENTED.items()]
+    print(f"{'FAILED' if any(found) else 'ok    '} ansible-doc", flush=True)
+    print("".join(found), end="")
+    return not any(found)
+
+
+def _rendered(kind: str, room: str) -> str:
+    """What is wrong with the documentation of one kind of plugins; empty when nothing is."""
+    names = [f"ldfleet.ldplayer.{path.stem}" for path in sorted((ROOT / "plugins" / room).glob("*.yml"))]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(BUILD)}
     done = subprocess.run(
-        [str(BIN / "ansible-doc"), "--json", *names], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [str(BIN / "ansible-doc"), "--type", kind, "--json", *names], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    found = json.loads(done.stdout or "{}")
-    missing = [name for name in names if "doc" not in found.get(name, {})]
-    print(f"{'FAILED' if missing or done.returncode else 'ok    '} ansible-doc", flush=True)
-    if missing or done.returncode:
-        print(", ".join(missing), done.stderr)
-    return not missing and done.returncode == 0
+    documents = json.loads(done.stdout or "{}")
+    missing = [name for name in names if "doc" not in documents.get(name, {})]
+    return f"{kind}: {', '.join(missing)} {done.stderr}\n" if missing or done.returncode else ""
 
 
 def _ansible_lint() -> bool:

@@ -15,6 +15,7 @@ class ActionModule(FleetAction):
     """Carries one act out."""
 
     module = "emulator_control"
+    sees_what_was_done = False
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         return self.talk(control.talk(given), session)

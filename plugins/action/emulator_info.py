@@ -17,7 +17,8 @@ class ActionModule(FleetAction):
     module = "emulator_info"
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
+        newest = journal.newest(given)
         result = report.info(observe(session, given["where"]), given["names"], given["owned"])
-        if given["journal"]:
-            result["journal"] = journal.entries(session.ask(journal.look(), LOOK_MS), given["journal"])
+        if newest:
+            result["journal"] = journal.entries(session.ask(journal.look(), LOOK_MS), newest)
         return result

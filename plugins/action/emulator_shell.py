@@ -16,6 +16,7 @@ class ActionModule(FleetAction):
     """Looks, and unless nothing is due (or this is check mode) does the errand and tells what came of it."""
 
     module = "emulator_shell"
+    sees_what_was_done = False
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         errand = shell.errand(given, secrets.token_hex(8))

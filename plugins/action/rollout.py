@@ -22,4 +22,8 @@ class ActionModule(ControllerAction):
         done = play.each(given["done"], declared.hosts)
         if given["wave"] is None:
             return decision.finish(declared, placed["decision"], given["before"], looks, done, placed["stale"])
+        if given["stage"] is not None:
+            moved, backups = (play.each(name, declared.hosts) for name in ("ldplayer_moved", "ldplayer_backup"))
+            before = done if given["stage"] == "backup" else moved
+            return decision.stage(declared, placed["decision"], given["before"], given["moves"], given["stage"], looks, before, backups)
         return decision.wave(declared, placed["decision"], given["before"], looks, done, given["wave"], play.checking)

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleParserError
+from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.group import to_safe_group_name
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.utils.display import Display
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import plain, spec
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import fleet
@@ -33,13 +34,20 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Ansible's entry."""
         super().parse(inventory, loader, path, cache)
-        written = _by_text(self._read_config_data(path))
+        try:
+            written = _by_text(self._read_config_data(path))
+        except AnsibleError as error:
+            _tell(path, _bad_yaml(path) or [(1, str(error))])
+            raise AnsibleParserError(f"{path} cannot be read (the fault is told above)") from error
         try:
             values = fleet.checked(_bare(written), spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"])
             if not fleet.templated({**values, "vars": None, "hosts": {name: _own(host) for name, host in values["hosts"].items()}}):
                 fleet.build(values)
         except FleetError as error:
-            raise AnsibleParserError("\n".join(_placed(path, error))) from None  # Ansible would say a cause's text once more
+            count = _tell(path, _placed(path, error))
+            raise AnsibleParserError(
+                f"{path} has {count} fault{'s'[: count > 1]} (told above)"
+            ) from None  # a cause would be told once more
         self._fill(values, written)
 
     def _fill(self, values: Mapping[str, Any], written: Mapping[str, Any]) -> None:
@@ -114,13 +122,28 @@ def _entry(pool: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, An
     return {**fleet.worked_in(named, defaults), "state": pool.get("state") or "running"}
 
 
-def _placed(path: str, error: FleetError) -> Iterator[str]:
-    """Each fault with file and line, the first line saying how many there are."""
+def _tell(path: str, faults: Iterable[tuple[int, str]]) -> int:
+    """Each fault in a line that is not wrapped, so that editors and programs find their way. Ansible shows only a plugin's first error, wrapped."""
+    listed = sorted(faults)
+    for line, fault in listed:
+        Display().display(f"{path}:{line}: {fault}", color="red", stderr=True)
+    return len(listed)
+
+
+def _placed(path: str, error: FleetError) -> list[tuple[int, str]]:
     root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    faults = sorted((_line(root, fault.about), str(fault)) for fault in error.each())
-    yield f"{len(faults)} fault{'s'[: len(faults) > 1]} in {path}"
-    for line, fault in faults:
-        yield f"{path}:{line}: {fault}"
+    return [(_line(root, fault.about), str(fault)) for fault in error.each()]
+
+
+def _bad_yaml(path: str) -> list[tuple[int, str]]:
+    try:
+        yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        return [(mark.line + 1 if mark is not None else 1, f"is no YAML: {error.problem}")]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return [(1, f"is no YAML: {error}")]
+    return []
 
 
 def _line(node: yaml.Node | None, path: str, line: int = 1) -> int:

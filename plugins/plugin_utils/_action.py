@@ -25,7 +25,7 @@ from ._fleet import converge, desired, install, lower, observed, options, report
 from ._fleet.converge import Outcome, Round
 from ._fleet.conversation import Ask, Talk
 from ._fleet.desired import Desired
-from ._fleet.errors import BadOption, FleetError, NotInstalled, ReplyLost, Unreachable, Unreadable, Yours
+from ._fleet.errors import BadOption, Cancelled, FleetError, Held, ReplyLost, Unreachable, Yours
 from ._fleet.install import Where
 from ._fleet.lower import Lease
 from ._fleet.observed import Asked, Observation
@@ -41,6 +41,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: An observation is one list2 and three folders; no slice is needed, this only bounds it.
 LOOK_MS = 60_000
+#: The variable with the path of a file on the controller. As soon as it exists, what is begun is ended, and nothing more is begun.
+_CANCEL = "ldplayer_cancel"
 #: Seconds: an hour of silence is no progress.
 _LONGEST_SLICE = 3600
 
@@ -74,13 +76,23 @@ def told_in(result: dict[str, Any]) -> Iterator[None]:
         result["unreachable" if isinstance(error, Unreachable) else "failed"] = True
 
 
-class ControllerAction(ActionBase):  # type: ignore[misc]
-    """An action that decides for the whole fleet on the controller and talks to no host: its ``module`` name, and ``decide``."""
+class _Action(ActionBase):  # type: ignore[misc]
+    """What is alike for all actions."""
 
     _supports_check_mode = True
     _supports_async = False
-    _requires_connection = False
     module = ""
+
+    @property
+    def checking(self) -> bool:
+        """Whether this is check mode: a plan is made, and nothing of it is carried out."""
+        return bool(self._task.check_mode)
+
+
+class ControllerAction(_Action):
+    """An action that decides for the whole fleet on the controller and talks to no host: its ``module`` name, and ``decide``."""
+
+    _requires_connection = False
 
     def decide(self, given: Mapping[str, Any], play: Play) -> dict[str, Any]:
         """From checked options and what the play knows, a result. Raises FleetError."""
@@ -91,7 +103,7 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         with told_in(result):
             given = options.checked(spec(self.module), plain(self._task.args), desired.TAKERS)
-            result.update(self.decide(given, Play(task_vars or {}, bool(self._task.check_mode))))
+            result.update(self.decide(given, Play(task_vars or {}, self.checking)))
         return result
 
 
@@ -110,13 +122,13 @@ class Play:
         return {host: plain(raw(host).get(name)) for host in hosts if host in part}
 
 
-class FleetAction(ActionBase):  # type: ignore[misc]
+class FleetAction(_Action):
     """An action: its ``module`` name, and ``act``, which gets checked options and a session and returns a result."""
 
-    _supports_check_mode = True
-    _supports_async = False
     _requires_connection = True
-    module = ""
+    _cancel = ""
+    #: Whether a further run sees by itself what an earlier one did.
+    sees_what_was_done = True
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         """Do the work. Raises FleetError."""
@@ -126,8 +138,11 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         """Ansible's entry."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         session = Session(AnsibleTransport(self._connection), _agent(), str((task_vars or {}).get("inventory_hostname", "host")))
+        self._cancel = str((task_vars or {}).get(_CANCEL, ""))
         with told_in(result):
             self._refuse_what_raw_cannot()
+            if self._cancelled():
+                raise Cancelled(session.about, "the run was cancelled before anything was done here")
             given = options.checked(spec(self.module), plain(self._task.args), desired.TAKERS)
             session.desktop = given["desktop_session"]
             given["where"] = install.where(given)
@@ -140,10 +155,8 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         if self._connection.become:
             raise Yours(self.module, "become does not work with this module", "Connect as an administrator of the host, and drop become")
 
-    @property
-    def checking(self) -> bool:
-        """Whether this is check mode: a plan is made, and nothing of it is carried out."""
-        return bool(self._task.check_mode)
+    def _cancelled(self) -> bool:
+        return bool(self._cancel) and os.path.exists(self._cancel)
 
     def reconcile(self, wanted: Desired, session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
         """Observe, plan, and unless this is check mode apply and prove. ``given``: where, time_slice (seconds)."""
@@ -161,6 +174,8 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         try:
             batch = next(work)
             while True:
+                if self._cancelled():
+                    raise Cancelled(session.about, "the run was cancelled; what was begun is done", "The next run goes on from there")
                 self._progress(session.about, batch)
                 try:
                     reply = session.act(batch.operations, slice_ms, report.note(batch, lease))
@@ -171,9 +186,10 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
-        except (Unreadable, NotInstalled):
-            with contextlib.suppress(FleetError):  # the first error is the one to tell; a lease that stays runs out by itself
-                session.act(lower.release(lease), slice_ms)
+        except FleetError as error:
+            if not isinstance(error, Held | Unreachable):
+                with contextlib.suppress(FleetError):  # the first error is the one to tell; a lease that stays runs out by itself
+                    session.act(lower.release(lease), slice_ms)
             raise
 
     def talk(self, conversation: Talk, session: Session) -> dict[str, Any]:
@@ -198,7 +214,11 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         """One batch with effects for a module that is no converge: with the host's lease, and a line in its journal for ``steps``."""
         lease = Lease(secrets.token_hex(8), _holder())
         note = {"by": lease.holder, "run": lease.token, "steps": list(steps)}
-        reply = session.act(lower.leased(operations, lease, slice_ms), slice_ms, note)
+        try:
+            reply = session.act(lower.leased(operations, lease, slice_ms), slice_ms, note)
+        except ReplyLost as error:
+            advice = error.advice if self.sees_what_was_done else "It may have been done all the same: look before you run it again"
+            raise ReplyLost(error.about, error.problem, advice) from error
         converge.refuse_if_held(reply)
         return reply
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from . import __version__
+from . import __version__, cli_fleet
 from .demo import demo as run_demo
 from .runs import play
 from .sim.farm import Farm, NoEngine, Plan
@@ -28,6 +28,15 @@ app = typer.Typer(
 )
 
 _VERSIONS = {"5": "5.0.13.1", "9": "9.0.79.2", "14": "14.0.26.1"}
+
+
+for _verb in (
+    cli_fleet.init, cli_fleet.validate, cli_fleet.plan, cli_fleet.apply, cli_fleet.status, cli_fleet.drift, cli_fleet.restart,
+):  # fmt: skip
+    app.command()(_verb)
+app.command("import")(cli_fleet.import_)
+app.add_typer(cli_fleet.rollout, name="rollout")
+app.add_typer(cli_fleet.hosts, name="hosts")
 
 
 def main() -> None:

@@ -90,9 +90,13 @@ def _is_tasks(document: object) -> bool:
     return isinstance(document, list) and not any("hosts" in item for item in document)
 
 
-def test_every_yaml_block_is_plays_tasks_or_fleet_variables() -> None:
-    """Tasks are the modules' own examples, which are run (test_modules)."""
-    variables = [document for document in _yaml() if not _is_plays(document) and not _is_tasks(document)]
+def _is_variables(document: object) -> bool:
+    return not _is_plays(document) and not _is_tasks(document) and not pages.is_fleet(document)
+
+
+def test_every_yaml_block_is_plays_tasks_a_fleet_or_its_variables() -> None:
+    """Tasks are the modules' own examples, which are run (test_modules); fleets are taken by the plugin (test_fleet_file)."""
+    variables = [document for document in _yaml() if _is_variables(document)]
     assert variables
     for document in variables:
         assert isinstance(document, dict)
@@ -100,7 +104,7 @@ def test_every_yaml_block_is_plays_tasks_or_fleet_variables() -> None:
 
 
 def test_fleet_variables_are_taken_by_the_module() -> None:
-    found = [document for document in _yaml() if isinstance(document, dict)]
+    found = [document for document in _yaml() if _is_variables(document)]
     for file in sorted((rig.ROOT / "inventories").glob("*/group_vars/*.yml")):
         found.append(yaml.safe_load(file.read_text(encoding="utf-8")))
     for document in found:

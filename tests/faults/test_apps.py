@@ -88,6 +88,16 @@ def test_a_download_that_is_always_cut_off_is_given_up_and_a_rerun_finishes_it(d
     assert _apps(direct) == [PACKAGE]
 
 
+@pytest.mark.parametrize("left", [b"\0" * 100_000, bytes(len(DATA))], ids=["shorter", "as long"])
+def test_what_is_left_of_another_download_is_dropped_and_the_file_comes_anew(direct: rig.Direct, shelf: apks.Shelf, left: bytes) -> None:
+    """A power cut can leave zeros; they are not blamed on the source."""
+    part = direct.world.drive.local(f"{DOWNLOADS}\\{apks.sha256(DATA)}.apk.part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(left)
+    outcome = _apply(direct, source=shelf.put("game.apk", DATA), sha256=apks.sha256(DATA))
+    assert (outcome.failures, outcome.extra, _apps(direct)) == ((), (), [PACKAGE])
+
+
 def test_a_full_disk(direct: rig.Direct, shelf: apks.Shelf) -> None:
     direct.world.disk_free = 300_000
     outcome = _apply(direct, source=shelf.put("game.apk", DATA), sha256=apks.sha256(DATA))

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import backup
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import backup, options
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import NotConverged, Refused
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import IDENTITY_KEYS
 from ldfleet.sim.world import World
 
 FOLDER = "C:\\backups\\ld"
@@ -65,6 +67,32 @@ def test_a_backup_that_fails_is_told_and_the_older_one_stays(world: World, quirk
     world.quirks.hang_commands = set()
     assert _run(world, keep=1)["changed"]
     assert len(_files(world)) == 1
+
+
+def test_what_another_program_holds_is_not_taken_for_bad(world: World) -> None:
+    """A scanner looks into each new file of 2 GB: none is removed for it, neither the new one nor an older one."""
+    world.held = {"*.ldbk"}
+    with pytest.raises(NotConverged) as failed:
+        _run(world, keep=1)
+    (first,) = _files(world)
+    assert f"whether {first} is good cannot be told: the host could not read it (Locked). It stays. Run again" in str(failed.value)
+    _emulator(world, fps=20)
+    world.held = {first}
+    made = _run(world, keep=1)
+    assert [backup.get("problem") for backup in made["backups"]] == [None, "the host could not read it (Locked)"]
+    world.held = set()
+    _run(world, keep=1)
+    assert len(_files(world)) == 1
+
+
+@pytest.mark.parametrize("spellings", [("C:\\", "C:/"), ("C:\\b\\ld\\", "C:/b//ld")])
+def test_a_folder_is_the_same_in_each_spelling_and_may_be_the_root_of_a_drive(world: World, spellings: tuple[str, str]) -> None:
+    def run(folder: str, **more: Any) -> bool:
+        given = options.checked(spec("emulator_backup"), {"name": "golden", "folder": folder, **more})
+        return bool(rig.talk(rig.Direct(world), backup.talk(backup.wish(given), ANYWHERE))["changed"])
+
+    assert [run(folder) for folder in spellings] == [True, False]
+    assert [run(folder, state="restored") for folder in spellings] == [True, False]
 
 
 def test_a_running_one_comes_back_also_when_its_backup_fails(world: World) -> None:
@@ -134,7 +162,37 @@ def test_a_restore_without_its_rename_is_seen(world: World) -> None:
     world.quirks.hang_commands = {"rename"}
     with pytest.raises(NotConverged) as failed:
         _run(world, "other", state="restored", file=_files(world)[0])
-    assert "its title or its config was not put right after the restore (rename said Timeout" in str(failed.value)
+    assert "its title was not put right after the restore (rename said Timeout" in str(failed.value)
+    assert "Call the emulator of index 2 so again in LDPlayer" in str(failed.value)
+
+
+def test_who_an_emulator_is_outlives_a_restore_that_was_broken_off(world: World) -> None:
+    """The second run sees the other one's identity in the config, and puts back the one that was written down before the first."""
+    _run(world)
+    (file,) = _files(world)
+    rig.apply(rig.Direct(world), rig.wanted([{"name": "other"}]))
+    before = world.config(world.find("other").index)
+    world.quirks.modify_ignored_times = 1
+    with pytest.raises(NotConverged) as failed:
+        _run(world, "other", state="restored", file=file)
+    assert "imei, imsi, sim_serial, android_id, mac still are those of the backup" in str(failed.value)
+    assert _run(world, "other", state="restored", file=file)["changed"]
+    after = world.config(world.find("other").index)
+    assert before is not None
+    assert after is not None
+    assert {key: after[key] for key in IDENTITY_KEYS if key in before} == {key: before[key] for key in IDENTITY_KEYS if key in before}
+    assert not _run(world, "other", state="restored", file=file)["changed"]
+
+
+def test_an_emulator_that_was_made_anew_is_restored_again(world: World) -> None:
+    """What is remembered is about the one of before, which is gone with its disks."""
+    _run(world)
+    assert _run(world, state="restored")["changed"]
+    rig.apply(rig.Direct(world), rig.wanted([{"name": "golden", "state": "absent"}]))
+    world.clock.sleep(60)
+    _emulator(world)
+    assert _run(world, state="restored")["changed"]
+    assert not _run(world, state="restored")["changed"]
 
 
 def test_what_is_not_owned_is_not_overwritten_and_what_is_not_there_is_told(world: World) -> None:

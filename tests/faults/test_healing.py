@@ -57,6 +57,19 @@ def test_a_strangers_garbled_config_is_never_touched(world: World) -> None:
     assert world.config_path(3).read_bytes() == before
 
 
+def test_another_emulator_with_the_title_that_a_garbled_one_is_shown_under_keeps_its_config(world: World) -> None:
+    rig.apply(rig.Direct(world), rig.wanted([GOAL[1], GOAL[0]]))
+    world.rename(world.find("b"), "LDPlayer-2")
+    before = world.config(1)
+    world.truncate_config("a", 400)
+    outcome = rig.apply(rig.Direct(world), rig.wanted([GOAL[0]]))
+    assert world.config(1) == before
+    if world.quirks.garbled_keeps_title:
+        assert not outcome.failures
+    else:
+        assert [hold.reason for hold in outcome.plan.holds] == ["ConfigUnreadable"]
+
+
 def test_the_kept_copy_goes_with_its_emulator(world: World) -> None:
     rig.apply(rig.Direct(world), rig.wanted(GOAL))
     kept = world.drive.local("C:\\ProgramData\\ldfleet\\known-good")

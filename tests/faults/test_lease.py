@@ -52,6 +52,25 @@ def test_the_lease_of_a_dead_controller_runs_out(world: World) -> None:
     assert world.titles() == ["LDPlayer", "farm-000", "farm-001", "farm-002"]
 
 
+class _HangsOnceAdded(set[str]):
+    """Commands that hang: from the first `add` on, `list2` does."""
+
+    def __contains__(self, command: object) -> bool:
+        if command == "add":
+            self.add("list2")
+        return super().__contains__(command)
+
+
+def test_an_ldplayer_that_hangs_in_the_middle_keeps_nobody_out(tmp_path: Path) -> None:
+    """The run fails; the next one is told what hangs, and not that this one is still at work."""
+    with rig.farm(tmp_path / "farm") as farm:
+        world = farm.hosts[0].world
+        world.quirks.hang_commands = _HangsOnceAdded()
+        play = rig.ansible(farm.inventory("basic"), tmp_path, "emulators", {"emulators": [{"name": "a"}]})
+    assert "ldconsole list2 does not come to its end" in play.one()["msg"]
+    assert _lease(world) is None
+
+
 def test_half_a_lease_file_belongs_to_nobody(world: World) -> None:
     path = world.drive.local("C:\\ProgramData\\ldfleet\\lease.json")
     path.parent.mkdir(parents=True)

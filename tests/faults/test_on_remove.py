@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.desired import Desired
 from ldfleet.sim.world import World
@@ -73,6 +73,29 @@ def test_without_a_whole_backup_nothing_is_removed(world: World, quirk: dict[str
     world.quirks.hang_commands = set()
     assert not rig.apply(rig.Direct(world), _goal()).failures
     assert len(world.titles()) == 2
+
+
+def test_a_folder_that_is_there_keeps_what_is_in_it(world: World) -> None:
+    folder = world.drive.local(FOLDER)
+    folder.mkdir()
+    (folder / "README.txt").write_text("mine")
+    assert not rig.apply(rig.Direct(world), _goal()).failures
+    assert (folder / "README.txt").read_text() == "mine"
+    assert _files(world) == ["farm_001", "farm_002"]
+
+
+def test_the_root_of_a_drive_is_a_folder_too(world: World) -> None:
+    given = {"on_remove": "backup", "backup_folder": "C:\\"}
+    goal = rig.wanted([{"name": "farm", "count": 1}], max_destroy=3, backup_folder=desired.backup_folder(given))
+    assert not rig.apply(rig.Direct(world), goal).failures
+    assert sorted(path.name[:8] for path in world.drive.local("C:\\").glob("*.ldbk")) == ["farm_001", "farm_002"]
+
+
+def test_one_whose_config_was_cut_off_is_backed_up_as_it_is(world: World) -> None:
+    world.quirks.garbled_keeps_title = True
+    world.truncate_config("farm-001")
+    assert not rig.apply(rig.Direct(world), _goal()).failures
+    assert (world.titles(), _files(world)) == (["LDPlayer", "farm-000"], ["farm_001", "farm_002"])
 
 
 def test_without_room_it_is_held(world: World) -> None:

@@ -196,10 +196,20 @@ def test_a_source_that_was_started_meanwhile_is_copied_or_refused_and_then_named
 
 
 def test_a_host_under_load_takes_longer_and_comes_to_the_same(world: World) -> None:
-    """Under a second a command: at the end of a slice list2, which is asked by `until`, has one second and no more."""
-    world.quirks.slow_seconds = 0.9
+    world.quirks.slow_seconds = 4.0
     goal = rig.wanted(_running("a", cpu=2))
     outcome = rig.apply(rig.Direct(world), goal)
     assert not outcome.failures
     assert not outcome.extra
     assert _in_sync(world, goal)
+
+
+def test_what_ldplayer_makes_again_stays_where_another_emulator_has_its_title(world: World) -> None:
+    """Removed by its title, the other one would go instead, which no plan showed."""
+    rig.apply(rig.Direct(world), rig.wanted([{"name": "mine"}, {"name": "a"}]))
+    world.rename(world.find("mine"), f"LDPlayer-{world.find('a').index}")
+    world.quirks.remove_recreates_times = 1
+    outcome = rig.apply(rig.Direct(world), rig.wanted([{"name": "a", "state": "absent"}]))
+    assert not outcome.extra
+    assert [words for words in world.commands() if words[0] == "remove"] == [("remove", "--index", "2")]
+    assert world.titles() == ["LDPlayer", "LDPlayer-2", "LDPlayer-2"]

@@ -10,6 +10,7 @@ import pytest
 
 import rig
 from ldfleet.sim.farm import Farm
+from ldfleet.sim.server import WireFault
 
 
 @pytest.fixture
@@ -47,3 +48,11 @@ def test_reboot_waits_until_the_old_one_is_gone(farm: Farm, tmp_path: Path) -> N
     assert _run(farm, tmp_path, {"name": "scout", "action": "reboot"})["changed"]
     assert world.find("scout").vm_pid not in (-1, before)
     assert [words[0] for words in world.commands() if words[0] in ("quit", "launch", "reboot")] == ["quit", "launch"]
+
+
+def test_an_act_whose_answer_is_lost_may_have_been_done_and_the_advice_says_so(farm: Farm, tmp_path: Path) -> None:
+    """No further look can tell, so nobody is told to run it again without looking."""
+    farm.endpoints[0].wire.inject(WireFault("Receive", "lost_reply", after=1, times=1000))
+    told = _run(farm, tmp_path, {"name": "scout", "action": "shake"})["msg"]
+    assert "the answer to a batch was lost" in told
+    assert told.endswith("It may have been done all the same: look before you run it again")

@@ -11,6 +11,7 @@ import pytest
 
 import rig
 from ldfleet.sim.farm import Farm
+from ldfleet.sim.windows import SYSTEM32, Answer
 from ldfleet.sim.world import World
 
 FILE = "C:\\LDPlayer\\LDPlayer9\\vms\\config\\leidians.config"
@@ -63,6 +64,15 @@ def test_the_file_is_left_alone_while_an_emulator_runs_and_what_ldplayer_sets_it
 def test_an_open_window_of_ldplayer_would_write_the_file_back(farm: Farm, tmp_path: Path) -> None:
     farm.hosts[0].world.orphan("dnmultiplayer.exe")
     assert "multi-instance window is open" in _run(farm, tmp_path, {"updates": False})["msg"]
+
+
+@pytest.mark.parametrize("answer", [Answer(1, b"ERROR: Access denied\r\n"), Answer(1, seconds=None)], ids=["refused", "hangs"])
+def test_a_window_that_cannot_be_looked_for_may_be_open(farm: Farm, tmp_path: Path, answer: Answer) -> None:
+    world = farm.hosts[0].world
+    before = _bytes(world)
+    world.install({f"{SYSTEM32}\\tasklist.exe": lambda *_call: answer})
+    assert "looking for LDPlayer's multi-instance window failed" in _run(farm, tmp_path, {"updates": False})["msg"]
+    assert _bytes(world) == before
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 
 import rig
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import sidecar
 
 MODULES = [path.stem for path in sorted((rig.ROOT / "plugins" / "modules").glob("*.yml"))]
+#: The rooms of the collection, and what its users look for in it.
+ROOMS = ("plugins", "playbooks", "schemas", "meta")
+COLLECTION = Path("ansible_collections", "ldfleet", "ldplayer")
 
 
 def _run(*words: str, cwd: Path, **environment: str) -> str:
@@ -42,6 +46,23 @@ def _empty(folder: Path) -> Path:
     return path
 
 
+def _files(folder: Path) -> set[str]:
+    """Every file of the collection's rooms."""
+    found = (path for room in ROOMS for path in (folder / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)) for path in found}
+
+
+def _takes_a_fleet(folder: Path, **environment: str) -> None:
+    """The inventory plugin reads the example of its own documentation, with nothing of the checkout at hand."""
+    (folder / "fleet.yml").write_text(sidecar("fleet", "inventory")["EXAMPLES"], encoding="utf-8")
+    text = _run(
+        sys.executable, "-m", "ansible", "inventory", "-i", "fleet.yml", "--list", cwd=folder, ANSIBLE_HOME=str(folder / "home"),
+        ANSIBLE_CONFIG=str(_empty(folder)), ANSIBLE_INVENTORY_ENABLED="ldfleet.ldplayer.fleet", ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true",
+        **environment,
+    )  # fmt: skip
+    assert json.loads(text)["ldplayer"]["hosts"] == ["ws-01", "ws-02"]
+
+
 def _documented(folder: Path, **environment: str) -> dict[str, object]:
     names = [f"ldfleet.ldplayer.{module}" for module in MODULES]
     text = _run(
@@ -60,6 +81,9 @@ def test_the_wheel_holds_package_and_collection_and_works_alone(source: Path, tm
         archive.extractall(target)
     site = {"PYTHONPATH": str(target), "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "none")}
     assert set(_documented(tmp_path, **site)) == {f"ldfleet.ldplayer.{module}" for module in MODULES}
+    assert _files(target / COLLECTION) == _files(source)
+    assert (target / "ldfleet" / "schemas" / "fleet.schema.json").read_bytes() == (source / "schemas" / "fleet.schema.json").read_bytes()
+    _takes_a_fleet(tmp_path, **site)
     said = _run(
         sys.executable,
         "-c",
@@ -81,7 +105,9 @@ def test_the_collection_alone_builds_installs_and_is_documented(source: Path, tm
         sys.executable, "-m", "ansible", "galaxy", "collection", "install", "--offline", "--no-deps", str(archive), "-p", str(collections),
         cwd=tmp_path, **home,
     )  # fmt: skip
-    shipped = {path.name for path in (collections / "ansible_collections" / "ldfleet" / "ldplayer").iterdir()}
+    shipped = {path.name for path in (collections / COLLECTION).iterdir()}
+    assert _files(collections / COLLECTION) == _files(source)
+    _takes_a_fleet(tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
     assert not shipped & {"src", "tests", "tools", "constraints.txt", "Makefile", "pyproject.toml"}
     found = _documented(tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
     assert set(found) == {f"ldfleet.ldplayer.{module}" for module in MODULES}

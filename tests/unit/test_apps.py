@@ -43,6 +43,13 @@ def test_todo(case: dict[str, Any]) -> None:
         assert [[step.verb, step.before, step.after] for step in said] == case["todo"]
 
 
+def test_half_of_a_surrogate_pair_is_no_package() -> None:
+    """JSON takes it, and a file cannot hold it: no question is made of it."""
+    problems: list[Any] = []
+    apps.wanted([{"package": "\ud800"}], "apps", problems)
+    assert [str(problem) for problem in problems] == ["apps[0].package is '\\ud800'; a package name such as com.example.game is wanted"]
+
+
 @pytest.mark.parametrize("case", _cases("apps/invented-answers.yml"), ids=_ids)
 def test_answers(case: dict[str, Any]) -> None:
     found = apps.understood(case["said"].encode())

@@ -207,4 +207,4 @@ def test_each_fault_is_named_with_its_file_and_line(tmp_path: Path) -> None:
         for line, text in case["faults"]:
             assert f"{path}:{line}: {text}" in flat, f"{case['why']}: {errors}"
         count = len(case["faults"])
-        assert f"{count} fault{'s'[: count > 1]} in {path}" in flat
+        assert f"{path} has {count} fault{'s'[: count > 1]}" in flat

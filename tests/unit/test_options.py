@@ -103,7 +103,19 @@ def test_one_wrong_word_in_a_count_is_said_once() -> None:
 
 def test_sidecar_and_table_name_the_same_settings() -> None:
     entry = set(_action.spec("emulators")["emulators"]["suboptions"])
-    assert set(SETTINGS) == entry - {"name", "count", "members", "state", "profile", "clone_from", "renamed_from", "protect", "ready", "apps"}
+    assert set(SETTINGS) == entry - {
+        "name",
+        "count",
+        "members",
+        "moving",
+        "state",
+        "profile",
+        "clone_from",
+        "renamed_from",
+        "protect",
+        "ready",
+        "apps",
+    }
 
 
 def test_no_two_rows_share_a_key_or_a_flag() -> None:

@@ -119,7 +119,7 @@ def wanted(entries: Sequence[Mapping[str, Any]], where: str, problems: list[BadO
                 BadOption(f"{app.where}.package", f"is {shown(app.package)}, as {seen[app.package]} is", "give each app one entry")
             )
         seen.setdefault(app.package, f"{app.where}.package")
-    if len(question(seen, True)) > guest.LONGEST:
+    if len(question(filter(guest.PACKAGE.fullmatch, seen), True)) > guest.LONGEST:
         problems.append(BadOption(where, f"has {len(apps)} apps", "more than one question can name; fewer, or shorter names, are wanted"))
     return apps
 

@@ -7,6 +7,7 @@ A backup is up to date while neither the emulator's disks nor its config changed
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def wish(given: Mapping[str, Any]) -> Wish:
     if problems:
         raise BadOptions(problems)
     own = {option: given[option] for option in ("name", "state", "file", "keep", "max_age", "stop", "force", "timeout")}
-    return Wish(folder=given["folder"].rstrip("\\/"), desktop_needed=given["desktop_session"] != "never", **own)
+    return Wish(folder=backups.spelled(given["folder"]), desktop_needed=given["desktop_session"] != "never", **own)
 
 
 def _problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
@@ -100,7 +101,7 @@ def talk(wanted: Wish, where: Where) -> Talk:
 def _look(wanted: Wish, look: Iterable[Operation]) -> list[Operation]:
     return [
         *look,
-        operations.always(operations.listing("backups", wanted.folder, f"*{backups.SUFFIX}", head=backups.HEAD, space=True)),
+        operations.always(operations.listing("backups", f"{wanted.folder}\\", f"*{backups.SUFFIX}", head=backups.HEAD, space=True)),
         operations.always(operations.listing("disks", _VMS, "leidian*", folders=True)),
         operations.always(operations.read("restored", _RESTORED, "*.json")),
     ]
@@ -208,6 +209,8 @@ def _proved(wanted: Wish, before: tuple[Backup, ...], there: tuple[Backup, ...],
     evidence = _evidence(reply, ("folder", "guard", "stopped", "backup"))
     if not new:
         raise NotConverged(wanted.name, f"no backup came of it ({evidence})", "Nothing older was removed")
+    if new[0].unread:
+        raise NotConverged(wanted.name, f"whether {new[0].file} is good cannot be told: {new[0].problem}", "It stays. Run again")
     yield _delete(tuple(new), wanted, _found(reply, install.ANYWHERE), planned)
     raise NotConverged(
         wanted.name, f"the backup is no good, and was removed again: {new[0].problem} ({evidence})", "Nothing older was removed"
@@ -246,7 +249,7 @@ def _gone(removed: tuple[Backup, ...], there: tuple[Backup, ...]) -> None:
 def _restored(wanted: Wish, found: _Found, where: Where) -> Talk:
     seen, emulator = found.seen, conversation.one(found.seen, wanted.name)
     chosen = _chosen(wanted, found)
-    note, path = _note(wanted, chosen), f"{_RESTORED}\\{ownership.key(seen.install, wanted.name)}.json"
+    note, path = _note(wanted, emulator, chosen), f"{_RESTORED}\\{ownership.key(seen.install, wanted.name)}.json"
     there = backups.listed(found.listing, wanted.name)
     noted = found.restored.get(path.rpartition("\\")[2])
     act = conversation.action("restore", wanted.name, f"from {chosen.file}")
@@ -256,10 +259,14 @@ def _restored(wanted: Wish, found: _Found, where: Where) -> Talk:
     if old:
         return planned
     _refuse_to_restore(wanted, emulator, chosen, found)
-    reply = yield Do(_restore(wanted, emulator, chosen, found), conversation.texts(actions), planned, _slice_ms(wanted))
+    own = _own_before(noted, note) or _own(emulator)
+    begun = json.dumps({"begun": note.decode(), "own": own}).encode()
+    mark = operations.write("mark_own", path, begun, noted.values["sha256"] if noted is not None else "absent", parents=True)
+    work = _restore(wanted, emulator, chosen, found, own, mark)
+    reply = yield Do(work, conversation.texts(actions), planned, _slice_ms(wanted))
     after = _found(reply, where)
-    _put_right(wanted, emulator, found, after, reply)
-    write = operations.write("note", path, note, noted.values["sha256"] if noted is not None else "absent", parents=True)
+    _put_right(wanted, emulator, own, found, after, reply)
+    write = operations.write("note", path, note, hashlib.sha256(begun).hexdigest())
     conversation.expect((yield Do((write,), (), planned)), "note", "remembering what was restored")
     return {**planned, "host": report.host(after.seen)}
 
@@ -282,9 +289,10 @@ def _chosen(wanted: Wish, found: _Found) -> Backup:
     return named
 
 
-def _note(wanted: Wish, chosen: Backup) -> bytes:
+def _note(wanted: Wish, emulator: Emulator, chosen: Backup) -> bytes:
+    """Which file was put back into which emulator: one that was made anew under the same title is owned since later."""
     kept = {"file": chosen.file, "folder": wanted.folder.lower(), "size": chosen.size, "modified_ms": chosen.modified_ms}
-    return json.dumps(kept).encode()
+    return json.dumps({**kept, "owned_since_ms": emulator.owned.since_ms if emulator.owned is not None else 0}).encode()
 
 
 def _refuse_to_restore(wanted: Wish, emulator: Emulator, chosen: Backup, found: _Found) -> None:
@@ -303,45 +311,61 @@ def _refuse_to_restore(wanted: Wish, emulator: Emulator, chosen: Backup, found: 
         )
 
 
-def _own(emulator: Emulator) -> dict[str, settings.Value]:
-    """What a restore replaces and is put right again."""
-    return {option: emulator.settings[option] for option in (*settings.IDENTITY, "resolution") if option in emulator.settings}
+#: What a restore replaces and is put right again.
+_OWN = (*settings.IDENTITY, "resolution")
+
+Own = Mapping[str, settings.Value]
 
 
-def _restore(wanted: Wish, emulator: Emulator, chosen: Backup, found: _Found) -> tuple[Operation, ...]:
-    """Restore, then title, identity and resolution. The config of before is kept beside, for a restore that breaks it."""
-    index, own = str(emulator.index), settings.modify_arguments(_own(emulator))
+def _own(emulator: Emulator) -> Own:
+    return {option: emulator.settings[option] for option in _OWN if option in emulator.settings}
+
+
+def _own_before(noted: Result | None, note: bytes) -> Own:
+    """What was written down before a restore of the same file that did not come to its end: since then the emulator may have the backup's."""
+    try:
+        document = json.loads(noted.data("data")) if noted is not None else {}
+        kept = document["own"] if document["begun"] == note.decode() else {}
+        return {option: kept[option] for option in _OWN if option in kept and settings.SETTINGS[option].codec.problem(kept[option]) is None}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _restore(wanted: Wish, emulator: Emulator, chosen: Backup, found: _Found, own: Own, mark: Operation) -> tuple[Operation, ...]:
+    """Restore, then title, identity and resolution; these are written down first (``mark``). The config of before is kept beside, for a restore
+    that breaks it."""
+    index, modified = str(emulator.index), settings.modify_arguments(own)
     words = ["restore", "--index", index, "--file", f"{wanted.folder}\\{chosen.file}"]
     work = [
         operations.execute("restore", install.PROGRAM, words, wanted.timeout * 1000),
         operations.execute("rename", install.PROGRAM, ["rename", "--index", index, "--title", wanted.name], _COMMAND_MS),
     ]
-    if own:
-        work.append(operations.execute("modify", install.PROGRAM, ["modify", "--index", index, *own], _COMMAND_MS))
+    if modified:
+        work.append(operations.execute("modify", install.PROGRAM, ["modify", "--index", index, *modified], _COMMAND_MS))
     if emulator.config is not None and not emulator.config.problem:
         path = f"{install.CONFIG_FOLDER}\\{emulator.config.name}"
         work.insert(0, operations.copy("keep", path, ownership.known_good(found.seen.install, wanted.name), "any", parents=True))
-    done = conversation.guarded(found.seen, [emulator], interlude.around(found.seen, emulator, work))
+    done = conversation.guarded(found.seen, [emulator], interlude.around(found.seen, emulator, [mark, *work]))
     return (*done, *_look(wanted, observed.look_again((), found.seen.host)))
 
 
-def _put_right(wanted: Wish, emulator: Emulator, before: _Found, after: _Found, reply: Reply) -> None:
+def _put_right(wanted: Wish, emulator: Emulator, own: Own, before: _Found, after: _Found, reply: Reply) -> None:
     """The disks changed, and the emulator is who it was."""
-    evidence = _evidence(reply, ("guard", "stopped", "keep", "restore", "rename", "modify"))
+    evidence = _evidence(reply, ("guard", "stopped", "mark_own", "keep", "restore", "rename", "modify"))
     now = after.seen.titled(wanted.name)
     if after.disks.get(emulator.index) == before.disks.get(emulator.index):
         raise NotConverged(wanted.name, f"its disks are as they were before the restore ({evidence})", "Is the file good? Try it by hand")
-    if now is None or now.index != emulator.index or (now.config is not None and now.config.problem):
+    if now is None or now.index != emulator.index:
         raise NotConverged(
-            wanted.name, f"its title or its config was not put right after the restore ({evidence})", "Run emulators to heal it"
+            wanted.name,
+            f"its title was not put right after the restore ({evidence})",
+            f"Call the emulator of index {emulator.index} so again in LDPlayer before anything else: a converge would make another one",
         )
-    wrong = [
-        option
-        for option, value in _own(emulator).items()
-        if settings.SETTINGS[option].differs(now.config.values if now.config else {}, value)
-    ]
+    if now.config is not None and now.config.problem:
+        raise NotConverged(wanted.name, f"its config is broken after the restore ({evidence})", "Run emulators to heal it")
+    wrong = [option for option, value in own.items() if settings.SETTINGS[option].differs(now.config.values if now.config else {}, value)]
     if wrong:
-        raise NotConverged(wanted.name, f"{', '.join(wrong)} still are those of the backup ({evidence})", "Run it again with force: true")
+        raise NotConverged(wanted.name, f"{', '.join(wrong)} still are those of the backup ({evidence})", "Run it again")
     _back_up_again(reply, wanted.name)
 
 

@@ -37,12 +37,14 @@ README_TEXT = (
 
 @dataclass(frozen=True)
 class Backup:
-    """One file. ``problem``: why it is no whole archive, or None. Times in milliseconds since 1970, by the host's clock."""
+    """One file. ``problem``: why it is no whole archive, or None. ``unread``: it could not be read, so what it is cannot be told. Times in
+    milliseconds since 1970, by the host's clock."""
 
     file: str
     size: int
     modified_ms: int
     problem: str | None
+    unread: bool = False
 
     @property
     def stamp(self) -> str:
@@ -82,7 +84,7 @@ def _backup(item: Mapping[str, Any]) -> Backup:
     size, error = int(item["size"]), item.get("error")
     head = Result("backups", "ok", item).data("head")
     if not head and size and isinstance(error, Mapping):
-        return Backup(str(item["name"]), size, int(item["modified_ms"]), f"the host could not read it ({error.get('code')})")
+        return Backup(str(item["name"]), size, int(item["modified_ms"]), f"the host could not read it ({error.get('code')})", unread=True)
     return Backup(str(item["name"]), size, int(item["modified_ms"]), verdict(size, head))
 
 
@@ -102,16 +104,17 @@ def verdict(size: int, head: bytes) -> str | None:
 
 
 def surplus(backups: Sequence[Backup], keep: int | None, new: int) -> tuple[Backup, ...]:
-    """What goes when ``new`` further good ones are there: all good ones beyond the ``keep`` newest, and what is no whole archive."""
+    """What goes when ``new`` further good ones are there: all good ones beyond the ``keep`` newest, and what is no whole archive. What could not be
+    read stays: another program holds it, and it may be a good one."""
     if keep is None:
         return ()
     good = [backup for backup in backups if backup.problem is None]
-    return (*good[max(0, keep - new) :], *(backup for backup in backups if backup.problem is not None))
+    return (*good[max(0, keep - new) :], *(backup for backup in backups if backup.problem is not None and not backup.unread))
 
 
 def asks(folder: str) -> tuple[Listing, Listing, Listing]:
     """What must be seen to tell whether a backup is up to date: the backups with their heads, the disks, the configs."""
-    backups = Listing(folder, f"*{SUFFIX}", head=HEAD, space=True)
+    backups = Listing(f"{folder}\\", f"*{SUFFIX}", head=HEAD, space=True)
     return backups, Listing(DISKS, "leidian*", folders=True), Listing(CONFIG_FOLDER, "leidian*.config")
 
 
@@ -133,13 +136,27 @@ def room(seen: Observation, emulator: Emulator, folder: str) -> tuple[int, int]:
 
 
 def folder_problem(folder: str) -> str | None:
-    """Why Windows has no such folder, or None. Shares are left out: a batch on the desktop has the user's rights, and no password for them."""
-    if not re.fullmatch(r"[A-Za-z]:[\\/].*", folder, re.DOTALL):
-        return "a full path on a drive is wanted, such as D:\\backups"
-    parts = [part for part in re.split(r"[\\/]", folder[3:]) if part]
+    """Why Windows has no such folder, or None. A share is reached with the rights of the logged-on user, in whose session the batch runs: only tasks
+    with an S4U logon are said to have no network (Microsoft, TASK_LOGON_TYPE). Whether LDPlayer writes a backup to a share was not measured."""
+    if not re.fullmatch(r"([A-Za-z]:[\\/]|\\\\[^\\/]+[\\/][^\\/]).*", folder, re.DOTALL):
+        return "a full path on a drive or a share is wanted, such as D:\\backups or \\\\files\\backups"
+    parts = [part for part in re.split(r"[\\/]", folder[2:]) if part]
     if any(re.search(r'[<>:"|?*\x00-\x1f]', part) or part in (".", "..") or part != part.rstrip(" .") for part in parts):
         return "it holds what no folder's name can"
+    if any(len(part) > _LONGEST_PART or _DEVICE.fullmatch(part) for part in parts):
+        return f"Windows takes names of at most {_LONGEST_PART} characters, and none that means a device, such as NUL or con.txt"
     return None
+
+
+#: "Naming Files, Paths, and Namespaces" (Microsoft): a device's name stays one with any ending.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[1-9\u00b9\u00b2\u00b3])(?:\..*)?", re.IGNORECASE)
+_LONGEST_PART = 255
+
+
+def spelled(folder: str) -> str:
+    """A folder in one spelling, with nothing behind its name: `FOLDER\\FILE` is a file of it, and `FOLDER\\` the folder, also of a drive's root."""
+    head = "\\\\" if re.match(r"[\\/]{2}", folder) else ""
+    return head + "\\".join(part for part in re.split(r"[\\/]", folder) if part)
 
 
 def file_problem(file: str) -> str | None:

@@ -38,6 +38,11 @@ class Act:
     of_host: bool = False
 
 
+def _degrees(value: float) -> str:
+    """Six places are 11 cm. Never as 1e-05, as Python writes small numbers: whether LDPlayer reads that is not known."""
+    return f"{value:.6f}"
+
+
 def _key(name: str, option: str | None = None) -> Callable[[Given], list[str]]:
     return lambda given: ["--key", name, "--value", str(given[option]) if option else "null"]
 
@@ -46,7 +51,7 @@ def _key(name: str, option: str | None = None) -> Callable[[Given], list[str]]:
 #: LDPlayer 14 it was seen to write the config only, and the manual says that it acts from the next start on.
 ACTS: Mapping[str, Act] = {
     "locate": Act(
-        "locate", ("latitude", "longitude"), lambda given: ["--LLI", f"{given['longitude']},{given['latitude']}"],
+        "locate", ("latitude", "longitude"), lambda given: ["--LLI", f"{_degrees(given['longitude'])},{_degrees(given['latitude'])}"],
         lambda given: f"at latitude {given['latitude']}, longitude {given['longitude']}",
     ),
     "key": Act("action", ("key",), _key("call.keyboard", "key"), lambda given: f"press {given['key']}"),

@@ -147,14 +147,16 @@ class _Run:
         return frozenset(name for name, at in self.stopped.items() if seen.host.time_ms - at < lower.REST_MS)
 
     def _remakes(self, seen: Observation) -> Iterator[Step]:
-        """LDPlayer 14 makes an empty emulator again at an index that was removed (8 keys in its config, the default title): it goes too."""
+        """LDPlayer 14 makes an empty emulator again at an index that was removed (8 keys in its config, the default title): it goes too, unless
+        another emulator has that title: steps go by title, so the other one would be removed."""
+        doubled = seen.duplicates()
         for emulator in seen.emulators:
             empty = emulator.config is None or len(emulator.config.values) <= _EMPTY_KEYS
             if (
                 emulator.index in self.removed - self.remade
                 and emulator.owned is None
                 and empty
-                and emulator.title not in self.desired.named()
+                and emulator.title not in (*self.desired.named(), *doubled)
             ):
                 yield Step(Verb.REMOVE, emulator.title, "LDPlayer made it again, empty, after a removal", attempt=1)
 
@@ -338,12 +340,20 @@ def _restarts(plan: Plan) -> set[str]:
 
 
 def _acted(result: Result, effects: frozenset[str]) -> bool:
-    """Whether an operation with an effect ran. A write that found something else there than expected did nothing, and a download that was cut
-    off goes on where it ended."""
+    """Whether an operation with an effect ran. A write that found something else there than expected did nothing, and a download may go on."""
     code = result.problem.code if result.problem is not None else ""
-    download = "resumed_from" in result.values
-    refused = code in ("FetchFailed", "IoError", "Timeout") if download else code == "Mismatch"
+    refused = _goes_on(result, code) if "resumed_from" in result.values else code == "Mismatch"
     return result.id in effects and result.ran and not refused
+
+
+def _goes_on(download: Result, code: str) -> bool:
+    """Whether a download is worth another try: it was cut off, or what an earlier one had left was no beginning of this file. The agent drops that."""
+    unfit = code == "Mismatch" and download.values["resumed_from"] > 0
+    return code in ("FetchFailed", "IoError", "Timeout") or unfit or download.values.get("http_status") == _RANGE_NOT_SATISFIABLE
+
+
+#: RFC 9110, 15.5.17: the file ends before the byte at which the rest of it was asked for.
+_RANGE_NOT_SATISFIABLE = 416
 
 
 def _decided(proof: Result | None) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from . import fleet as fleets
-from . import look, placement, rollout
+from . import look, moving, placement, rollout
 from .errors import BadOption, FleetError, NotConverged, Several, Stale
 from .fleet import Fleet
 from .look import Look
@@ -216,13 +216,49 @@ def wave(
         "changed": False,
         "hosts": {
             host: {
-                "emulators": rollout.entries(declared, placed, keeping, host),
-                "restart": sorted(title for title in restarts if placed.at[title] == host and _now(rolled, title, number, checking)),
+                "emulators": rollout.entries(declared, placed, keeping, host, progress),
+                "restart": sorted(title for title in restarts if placed.at[title] == host and (checking or rolled.turn(title) == number)),
             }
             for host in sorted(part)
         },
-        "progress": {"stopped": dict(progress.stopped), "down": sorted(progress.down), "faults": dict(progress.faults)},
+        "moves": [title for title in placed.carried if not checking and rolled.turn(title) == number and title not in keeping],
+        "progress": _progress_written(progress),
     }
+
+
+def stage(
+    declared: Fleet,
+    decision: Mapping[str, Any],
+    before: Mapping[str, Any],
+    titles: Iterable[str],
+    name: str,
+    looks: Mapping[str, Look],
+    done: Mapping[str, Mapping[str, Any] | None],
+    backups: Mapping[str, Mapping[str, Any] | None],
+) -> Json:
+    """What the module rollout returns for a stage of moving: what each host is told. ``titles``: the replicas of this wave; ``done``, ``backups``:
+    what the modules emulators and emulator_backup returned for the stage before."""
+    found, progress = read(decision), _progress(before)
+    moves = [move for move in found.placement.moves if move.title in set(titles)]
+    seen = {host: look.read(result) for host, result in done.items() if result is not None and not result.get("skipped")}
+    results = _by_title(backups)
+    stuck, files = dict(progress.stuck), dict(progress.files)
+    for move in moves:
+        if move.title not in stuck:
+            reason, file = moving.judged(declared, move, name, seen, results)
+            files.update({move.title: file} if file else {})
+            stuck.update({move.title: reason} if reason else {})
+    part = moving.told(declared, moves, files, stuck, looks, name)
+    moved = progress.moved | ({move.title for move in moves if move.title not in stuck} if name == moving.STAGES[-1] else set())
+    after = replace(progress, stuck=stuck, files=files, moved=moved)
+    hosts = {host: {"emulators": listed, "restart": []} for host, listed in part.emulators.items()}
+    return {"changed": False, "hosts": hosts, "backups": dict(part.backups), "moves": list(titles), "progress": _progress_written(after)}
+
+
+def _by_title(backups: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:
+    """Results of a loop over emulators, of all hosts."""
+    listed = [item for result in backups.values() if result is not None for item in result.get("results", ())]
+    return {str(item["item"]["name"]): item for item in listed if isinstance(item.get("item"), Mapping)}
 
 
 def _after(
@@ -239,14 +275,26 @@ def _after(
     return rollout.advance(declared, found.placement, found.rollout, _progress(before), seen, number)
 
 
-def _now(rolled: Rollout, title: str, number: int, checking: bool) -> bool:
-    """Whether a restart belongs to a wave; one that is in no wave (it does not answer) comes with the first."""
-    waves = [n for each in rolled.waves.values() for n, titles in enumerate(each) if title in titles]
-    return checking or number in (waves or [0])
-
-
 def _progress(data: Mapping[str, Any]) -> Progress:
-    return Progress(dict(data["stopped"]), frozenset(data["down"]), dict(data["faults"]))
+    return Progress(
+        dict(data["stopped"]),
+        frozenset(data["down"]),
+        dict(data["faults"]),
+        frozenset(data["moved"]),
+        dict(data["stuck"]),
+        dict(data["files"]),
+    )
+
+
+def _progress_written(progress: Progress) -> Json:
+    return {
+        "stopped": dict(progress.stopped),
+        "down": sorted(progress.down),
+        "faults": dict(progress.faults),
+        "moved": sorted(progress.moved),
+        "stuck": dict(progress.stuck),
+        "files": dict(progress.files),
+    }
 
 
 def finish(
@@ -269,6 +317,7 @@ def finish(
         for name, seen in looks.items()
         if not seen.known and seen.problem != LEFT_OUT and name not in stale
     ]
+    faults += [NotConverged(title, f"could not be moved: {reason}") for title, reason in progress.stuck.items()]
     faults += [NotConverged(f"pool {pool}", f"the rollout stopped: {reason}") for pool, reason in progress.stopped.items()]
     faults += [
         NotConverged(hold.title, f"{hold.reason}: {hold.message}") for hold in holds if hold.fails and not _only_limited(hold, looks)

@@ -72,7 +72,7 @@ class Starting:
 @dataclass(frozen=True)
 class Emulator:
     """One wanted emulator. ``where``: the option path that names it. ``protect``: None where nothing is said. ``guest_only``: only its apps are
-    anybody's business; it is neither created nor owned, started or changed."""
+    anybody's business; it is neither created nor owned, started or changed. ``moving``: it is made as the copy of one that still is on another host."""
 
     name: str
     where: str
@@ -84,6 +84,7 @@ class Emulator:
     protect: bool | None = None
     apps: tuple[App, ...] = ()
     guest_only: bool = False
+    moving: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def backup_folder(given: Mapping[str, Any]) -> str | None:
     problem = backups.folder_problem(folder)
     if problem:
         raise BadOption("backup_folder", f"is {options.shown(folder)}", problem)
-    return str(folder).rstrip("\\/")
+    return backups.spelled(str(folder))
 
 
 def starting(given: Mapping[str, Any]) -> Starting:
@@ -246,7 +247,7 @@ def shared(
 
 
 #: Options of an entry that neither profiles nor defaults take.
-ENTRYS_OWN = ("name", "count", "members", "profile", "renamed_from")
+ENTRYS_OWN = ("name", "count", "members", "moving", "profile", "renamed_from")
 
 
 def _given(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -311,6 +312,7 @@ def _emulator(merged: Mapping[str, Any], name: str, path: str, problems: list[Ba
         renamed_from=merged.get("renamed_from"),
         protect=merged.get("protect"),
         apps=apps.wanted(merged.get("apps") or (), _at(path, "apps"), problems),
+        moving=bool(merged.get("moving")),
     )
 
 

@@ -14,6 +14,7 @@ FleetError
 │   ├── NotInstalled      no LDPlayer on the host
 │   ├── Unreadable        the host answered what cannot be understood: unknown, never absent
 │   └── NotConverged      the work was done, and looking again shows that it did not hold
+├── Cancelled             the run was told to stop
 └── Ours                  a bug of ldfleet
 """
 
@@ -104,6 +105,12 @@ class Unreadable(Host):
 
 class NotConverged(Host):
     """``about`` names the emulator; what was tried did not take."""
+
+
+class Cancelled(FleetError):
+    """What was begun was ended, and nothing more was begun."""
+
+    owner = "yours"
 
 
 class Ours(FleetError):

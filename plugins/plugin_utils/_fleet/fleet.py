@@ -169,12 +169,12 @@ def checked(data: Mapping[str, Any], spec: Spec, entry: Spec, templates: bool = 
     hosts, pools = spec["hosts"]["suboptions"], spec["pools"]["suboptions"]
     values["hosts"] = {name: _host(name, given, hosts, check) for name, given in _named(values, "hosts", problems)}
     values["defaults"] = check(inner, values["defaults"] or {}, "defaults")
-    profile = {**inner, "inherit": {"type": "str"}}
+    profile = {**inner, **spec["profiles"]["suboptions"]}
     values["profiles"] = {name: check(profile, given, f"profiles.{name}") for name, given in _named(values, "profiles", problems)}
     for name, given in values["profiles"].items():
         check.plain(given["inherit"], f"profiles.{name}.inherit")
     values["pools"] = {name: check(pools, given, f"pools.{name}") for name, given in _named(values, "pools", problems)}
-    listed = {"type": "list", "elements": "dict", "suboptions": {n: o for n, o in entry.items() if n not in ("count", "members")}}
+    listed = {"type": "list", "elements": "dict", "suboptions": {n: o for n, o in entry.items() if n not in ("count", "members", "moving")}}
     values["emulators"] = {str(name): _list(given, f"emulators.{name}", check) for name, given in (values["emulators"] or {}).items()}
     values["emulators"] = check(dict.fromkeys(values["emulators"], listed), values["emulators"], "emulators")
     if not problems:

@@ -55,8 +55,8 @@ def _spelled(text: str) -> str:
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "_./:,@+")
 
-#: Java package names, as Android takes them (developer.android.com, application id).
-PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+", re.ASCII)
+#: Java package names, as Android takes them (developer.android.com, application id; the length from AOSP's FrameworkParsingPackageUtils).
+PACKAGE = re.compile(r"(?=.{3,223}\Z)[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+", re.ASCII)
 
 
 def in_front(package: str) -> tuple[str, str]:

@@ -99,7 +99,7 @@ def talk(declared: Mapping[str, Value], where: Where) -> Talk:
 def _windows() -> Operation:
     """Asks whether the multi-instance window is open."""
     words = ["/FI", "IMAGENAME eq dnmultiplayer.exe", "/FO", "CSV", "/NH"]
-    return operations.execute("windows", r"{systemroot}\System32\tasklist.exe", words, observed.QUERY_TIMEOUT_MS)
+    return operations.execute("windows", r"{systemroot}\System32\tasklist.exe", words, observed.QUERY_TIMEOUT_MS, (0,))
 
 
 def _file(reply: Reply) -> ConfigFile:
@@ -138,7 +138,8 @@ def _refuse(changes: tuple[Change, ...], found: ConfigFile, seen: Observation, r
         raise Refused(
             seen.host.name, f"{edited} can be changed only while no emulator runs, and {listed} runs", "Stop them first (state: stopped)"
         )
-    if b"dnmultiplayer.exe" in reply.results["windows"].data("stdout").lower():
+    windows = conversation.expect(reply, "windows", "looking for LDPlayer's multi-instance window")
+    if b"dnmultiplayer.exe" in windows.data("stdout").lower():
         raise Refused(
             seen.host.name,
             f"{edited} cannot be changed while LDPlayer's multi-instance window is open: it would write the old values back",

@@ -4,14 +4,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from .._host import operations
 from .._host.batch import Reply, Result
 from .._host.operations import Operation
+from .errors import BadOption
 
 #: The agent cuts the file to its newer half beyond one megabyte, at the next line.
 _CAP = 2 * operations.FILE_CAP
+
+
+def newest(given: Mapping[str, Any]) -> int:
+    """How many lines a task wants. Raises BadOption."""
+    if given["journal"] < 0:
+        raise BadOption("journal", f"is {given['journal']}", "0 or more is wanted")
+    return int(given["journal"])
 
 
 def look() -> list[Operation]:

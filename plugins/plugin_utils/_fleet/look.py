@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import Guarded, Refused
+from .settings import IDENTITY
 
 #: A host's first words about why it cannot be asked are enough in a sentence about something else.
 _SHOWN = 120
@@ -17,9 +18,10 @@ _REFUSALS = (Refused.__name__, Guarded.__name__)
 
 @dataclass(frozen=True)
 class Member:
-    """One emulator. ``up``: it is not stopped; ``available``: it runs, and its guest is not known to be silent. ``steps``: what the plan does with it.
+    """One emulator. ``up``: it is not stopped; ``available``: it runs, and its guest is not known to be silent.
 
-    ``waits``: it is on its way already. ``failed``: why the last run did not bring it to what was declared; empty when it did.
+    ``steps``: what the plan does with it. ``waits``: it is on its way already. ``moving``: it is on its way from another host.
+    ``identity``: the values that tell this phone from others. ``failed``: why the last run did not bring it to what was declared; empty when it did.
     """
 
     title: str
@@ -30,6 +32,8 @@ class Member:
     steps: tuple[str, ...] = ()
     waits: bool = False
     failed: str = ""
+    moving: bool = False
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ def _member(emulator: Mapping[str, Any], steps: Mapping[str, Iterable[str]], fai
         steps=tuple(steps.get(title, ())),
         waits=conditions.get("Synced", {}).get("reason") == "Changing",
         failed=failed.get(title, ""),
+        moving=bool(emulator.get("moving")),
+        identity={option: value for option, value in emulator["settings"].items() if option in IDENTITY},
     )
 
 

@@ -343,7 +343,8 @@ class _Batch:
         )
         now = self.seen.host.time_ms
         record = emulator.owned or Owned(emulator.title, self.seen.install, Origin.ADOPTED, since_ms=now)
-        return replace(record, protect=protect)
+        arrived = record.origin is Origin.MOVING and wanted is not None and not wanted.moving
+        return replace(record, protect=protect, origin=Origin.CREATED if arrived else record.origin)
 
     def _sweep(self) -> list[Operation]:
         """Records whose emulator is gone (removed by hand) would make a later namesake ours. One whose config is unreadable may still be
@@ -415,6 +416,7 @@ def _appear(batch: _Batch, step: Step, made: Operation, origin: Origin, deadline
     """The exit code of add and copy is the new index (and 0 may mean that nothing was made), so only list2 proves it."""
     there = batch.until(f"{_slug(step)}.there", rf"(?m)^\d+,{batch.forms(step.name)},", deadline_ms)
     wanted = batch.desired.named()[step.name]
+    origin = Origin.MOVING if wanted.moving else origin
     record = Owned(step.name, batch.seen.install, origin, bool(wanted.protect), since_ms=batch.seen.host.time_ms)
     batch.put(step, made, there, batch.record(f"{_slug(step)}.record", record))
 
@@ -533,9 +535,11 @@ def _backup(batch: _Batch, step: Step) -> None:
     """The file proves it, in the next look. Nothing is known of what the command exits with."""
     emulator, folder = batch.of(step), batch.desired.backup_folder or ""
     words = ["backup", "--index", str(emulator.index), "--file", f"{folder}\\{backups.file_name(step.name, batch.seen.host.time_ms)}"]
-    readme = operations.write(f"{emulator.index}.folder", f"{folder}\\{backups.README}", backups.README_TEXT, "any", parents=True)
     made = batch.console(f"{emulator.index}.backup", *words, timeout_ms=_BACKUP_MS, exits=None)
-    batch.put(step, operations.needing(readme, batch.guard(emulator)), made)
+    if not batch.seen.listings[backups.asks(folder)[0]].values["exists"]:
+        readme = operations.write(f"{emulator.index}.folder", f"{folder}\\{backups.README}", backups.README_TEXT, "any", parents=True)
+        batch.put(step, operations.needing(readme, batch.guard(emulator)))
+    batch.put(step, operations.needing(made, batch.guard(emulator)))
 
 
 def _remove(batch: _Batch, step: Step) -> None:

@@ -97,7 +97,7 @@ def _value(option: Mapping[str, Any], value: object, subject: str, judge: _Judge
         value = next((word for word in option["choices"] if word in (_TRUE if value else _FALSE)), value)
     try:
         result = _SCALARS[kind](value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         problems.append(BadOption(where, f"is {shown(value)}", f"{_NAMES[kind]} is wanted"))
         return None
     choices = option.get("choices")

@@ -17,11 +17,12 @@ KNOWN_GOOD = r"{programdata}\ldfleet\known-good"
 
 
 class Origin(enum.Enum):
-    """How an emulator came to be owned."""
+    """How an emulator came to be owned. MOVING: it is on its way from another host, where it still is until this one has proved itself."""
 
     CREATED = "created"
     CLONED = "cloned"
     ADOPTED = "adopted"
+    MOVING = "moving"
 
 
 @dataclass(frozen=True)

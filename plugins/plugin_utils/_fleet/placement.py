@@ -23,12 +23,13 @@ _GIB = 1024**3
 
 @dataclass(frozen=True)
 class Move:
-    """A replica that leaves a host: ``how`` is backup or recreate."""
+    """A replica that leaves a host: ``how`` is backup or recreate. ``folder``: for the backup, one that both hosts reach."""
 
     title: str
     source: str
     target: str
     how: str
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Placement:
     moves: tuple[Move, ...] = ()
     holds: tuple[Hold, ...] = ()
     refusals: tuple[Refused, ...] = ()
+
+    @property
+    def carried(self) -> Mapping[str, Move]:
+        """Replicas that go with all that they are, by title."""
+        return {move.title: move for move in self.moves if move.how == "backup"}
 
     @property
     def recreated(self) -> Mapping[str, Move]:
@@ -92,6 +98,7 @@ class _Work:
         self.moves: list[Move] = []
         self.holds: list[Hold] = []
         self.leaving: dict[str, list[tuple[str, str]]] = {}
+        self.arriving: dict[str, str] = {}
         self.spread: Counter[tuple[str, str | None]] = Counter()
 
     def stay(self, pool: Pool) -> None:
@@ -99,6 +106,7 @@ class _Work:
         leaving = self.leaving.setdefault(pool.name, [])
         for number, places in sorted(self._found(pool).items()):
             title = pool.title(number)
+            places = self._at_home(title, places)
             owned = [host for host in places if self.looks[host].members[title].owned]
             if number >= pool.replicas:
                 for host in owned:
@@ -113,8 +121,20 @@ class _Work:
                     self._twice(pool, title, host, self.at[title])
                 else:
                     self._put(pool, title, host)
-                    if self._shall_leave(pool, host):
+                    if self._shall_leave(pool, host) or title in self.arriving:
                         leaving.append((title, host))
+
+    def _at_home(self, title: str, places: list[str]) -> list[str]:
+        """Where a replica is whole. A copy that is on its way is none as long as the one that it comes from is there, or may be."""
+        arriving = [host for host in places if self.looks[host].members[title].moving]
+        whole = [host for host in places if host not in arriving]
+        if arriving and whole:
+            self.arriving[title] = arriving[0]
+        elif arriving and self.unknown:
+            self.holds.append(self._unknown(title))
+        elif arriving:
+            return arriving[:1]
+        return whole
 
     def _shall_leave(self, pool: Pool, host: str) -> bool:
         return self.fleet.hosts[host].drain or not pool.takes(self.fleet.hosts[host])
@@ -169,6 +189,7 @@ class _Work:
         """Replicas on hosts that should not have them."""
         for title, host in self.leaving[pool.name]:
             why = "is drained" if self.fleet.hosts[host].drain else f"is none of the hosts of {pool.name}"
+            why = f"began to give it to {self.arriving[title]}" if title in self.arriving else why
             member = self.looks[host].members[title]
             if pool.on_move == "refuse":
                 told = f"{shown(title)} waits on {host}, which {why}; on_move: backup or recreate lets it move"
@@ -180,11 +201,12 @@ class _Work:
             else:
                 self.spread[pool.name, self._value(pool, host)] -= 1
                 target, reasons = self._choose(pool, title, whole=pool.on_move == "backup")
+                target = self.arriving.get(title, target)
                 self.spread[pool.name, self._value(pool, target or host)] += 1
                 if target is None:
                     self.holds.append(Hold(title, "NoRoom", f"{shown(title)} cannot leave {host}, which {why}: {reasons}"))
                 else:
-                    self.moves.append(Move(title, host, target, pool.on_move))
+                    self.moves.append(Move(title, host, target, pool.on_move, pool.move_folder or ""))
                     self.room[target].take(pool)
 
     def make(self, pool: Pool) -> None:
@@ -192,10 +214,7 @@ class _Work:
         held = {hold.title for hold in self.holds}
         missing = [title for title in pool.titles() if title not in self.at and title not in held]
         if missing and self.unknown:
-            told = ", ".join(f"{host}: {self.looks[host].problem}" for host in self.unknown)
-            for title in missing:
-                message = f"{shown(title)} may be on a host that could not be asked ({told}); it is made when that answers or is declared lost: true"
-                self.holds.append(Hold(title, "Unknown", message))
+            self.holds += [self._unknown(title) for title in missing]
             return
         for title in missing:
             host, reasons = self._choose(pool, title)
@@ -205,6 +224,13 @@ class _Work:
             self._put(pool, title, host)
             self.created.append(title)
             self.room[host].take(pool)
+
+    def _unknown(self, title: str) -> Hold:
+        told = ", ".join(f"{host}: {self.looks[host].problem}" for host in self.unknown)
+        message = (
+            f"{shown(title)} may be on a host that could not be asked ({told}); it is made when that answers or is declared lost: true"
+        )
+        return Hold(title, "Unknown", message)
 
     def _choose(self, pool: Pool, title: str, whole: bool = False) -> tuple[str | None, str]:
         """The host for one more replica of a pool, or why none takes it, host by host. ``whole``: it comes with all it has, and needs no source."""

@@ -19,6 +19,7 @@ from .errors import Guarded, Refused
 from .observed import Emulator as Seen
 from .observed import Observation, Run
 from .options import shown
+from .ownership import Origin
 from .settings import AUTO, IDENTITY_KEYS, SETTINGS, Value
 
 
@@ -381,7 +382,9 @@ def _record_steps(wanted: Wanted, seen: Seen, steps: list[Step]) -> None:
             )
         )
         return
-    if wanted.protect is not None and wanted.protect != seen.owned.protect:
+    if seen.owned.origin is Origin.MOVING and not wanted.moving:
+        steps.append(Step(Verb.RECORD, wanted.name, "has come from another host"))
+    elif wanted.protect is not None and wanted.protect != seen.owned.protect:
         steps.append(Step(Verb.RECORD, wanted.name, "protect is to be remembered" if wanted.protect else "protect is to be forgotten"))
     elif seen.owned.resume and (seen.run is Run.RUNNING or wanted.state is State.STOPPED):
         steps.append(Step(Verb.RECORD, wanted.name, "a change that was broken off has ended"))
@@ -408,14 +411,16 @@ def _masked(desired: Desired, seen: Observation) -> list[Seen]:
 
 
 def _unmasking(wanted: Wanted, masked: list[Seen], seen: Observation) -> Step | None:
-    """The garbled config whose own words (an IMEI, a MAC) stand in the good one that was kept of this emulator: it is this emulator."""
+    """The garbled config whose own words (an IMEI, a MAC) stand in the good one that was kept of this emulator: it is this emulator. One that is
+    shown under another one's title is left: steps go by title, so the other one's config would be replaced."""
     kept = seen.kept.get(ownership.key(seen.install, wanted.name))
     if kept is None or wanted.name not in seen.records:
         return None
     marks = [str(kept.values[key]) for key in IDENTITY_KEYS if len(str(kept.values.get(key, ""))) >= _LONG_ENOUGH]
     for emulator in masked:
         assert emulator.config is not None
-        if emulator.run is Run.STOPPED and any(mark.encode() in emulator.config.data for mark in marks):
+        alone = emulator.title not in seen.duplicates()
+        if alone and emulator.run is Run.STOPPED and any(mark.encode() in emulator.config.data for mark in marks):
             return _heal(wanted.name, emulator)
     return None
 

@@ -16,6 +16,7 @@ from .errors import FleetError
 from .lower import Lease
 from .observed import Emulator, Observation, Run
 from .options import shown
+from .ownership import Origin
 from .plan import APP_VERBS, Change, Plan, Step, Verb
 
 Json = dict[str, Any]
@@ -97,6 +98,8 @@ def _emulator(emulator: Emulator, conditions: Mapping[str, list[Json]]) -> Json:
     installed = apps.understood(emulator.said) if emulator.said is not None else None
     if installed is not None:
         found["apps"] = [dict(vars(app)) for app in installed.values()]
+    if emulator.owned is not None and emulator.owned.origin is Origin.MOVING:
+        found["moving"] = True
     if emulator.config is None:
         found["settings_problem"] = "LDPlayer has written no config yet"
     elif emulator.config.problem:

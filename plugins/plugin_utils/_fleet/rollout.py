@@ -9,9 +9,10 @@ mending. The next wave of a pool begins only when every changed replica of it is
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from . import moving
 from .fleet import Fleet, Pool
 from .look import Look, Member
 from .placement import Placement
@@ -25,9 +26,9 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Rollout:
-    """``waves``: by pool, the replicas of each wave that are taken down for a change. ``kept``: those that keep what they have (their partition).
+    """``waves``: by pool, the replicas of each wave that are taken down for a change or to be moved.
 
-    ``restarts``: replicas that are restarted although nothing differs.
+    ``kept``: those that keep what they have (their partition). ``restarts``: replicas that are restarted although nothing differs.
     """
 
     waves: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -45,14 +46,24 @@ class Rollout:
             for title in titles
         }
 
+    def turn(self, title: str) -> int:
+        """The wave that a replica's turn is in. What is in no wave comes with the first."""
+        return next((number for waves in self.waves.values() for number, titles in enumerate(waves) if title in titles), 0)
+
 
 @dataclass(frozen=True)
 class Progress:
-    """Between two waves. ``stopped``: pools that do not go on, and why. ``down``: replicas that are not available. ``faults``: by host, what went wrong."""
+    """Between two waves. ``stopped``: pools that do not go on, and why. ``down``: replicas that are not available. ``faults``: by host, what went wrong.
+
+    ``moved``: replicas that have left their host. ``stuck``: those that could not, and why. ``files``: their backups, while they are on their way.
+    """
 
     stopped: Mapping[str, str] = field(default_factory=dict)
     down: frozenset[str] = frozenset()
     faults: Mapping[str, str] = field(default_factory=dict)
+    moved: frozenset[str] = frozenset()
+    stuck: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan(fleet: Fleet, placement: Placement, looks: Mapping[str, Look], restart: Iterable[str] = ()) -> Rollout:
@@ -63,10 +74,10 @@ def plan(fleet: Fleet, placement: Placement, looks: Mapping[str, Look], restart:
     restarts: set[str] = set()
     for pool in fleet.pools.values():
         members = {title: _member(placement, looks, title) for title in _present(pool, placement)}
-        moving = members.keys() & placement.recreated.keys()
-        again = {title for title, member in members.items() if member.up and (title in wishes or pool.name in wishes)} - moving
-        changed = [title for title, member in members.items() if _CHANGES & set(member.steps) or title in again | moving]
-        held = {title for title in changed if (pool.number(title) or 0) < pool.update.partition} - again - moving
+        leaving = members.keys() & {move.title for move in placement.moves}
+        again = {title for title, member in members.items() if member.up and (title in wishes or pool.name in wishes)} - leaving
+        changed = [title for title, member in members.items() if _CHANGES & set(member.steps) or title in again | leaving]
+        held = {title for title in changed if (pool.number(title) or 0) < pool.update.partition} - again - leaving
         kept |= held
         restarts |= again
         disruptive = [title for title in changed if title not in held and members[title].available]
@@ -104,23 +115,26 @@ def begin(fleet: Fleet, placement: Placement, looks: Mapping[str, Look]) -> Prog
 def advance(fleet: Fleet, placement: Placement, rollout: Rollout, before: Progress, looks: Mapping[str, Look], wave: int) -> Progress:
     """Before a wave above 0, or after the last one. ``looks``: of the hosts that took part in the wave before, as they were then."""
     homes = _homes(placement, rollout.later(wave - 1, before.stopped))
-    asked = [title for title, host in homes.items() if host in looks]
-    down = (before.down - set(asked)) | _down(fleet, homes, looks, asked)
+    carried = placement.carried.keys()
+    asked = [title for title, host in homes.items() if host in looks and title not in carried]
+    down = (before.down - set(asked) - before.moved) | _down(fleet, homes, looks, asked) | before.stuck.keys()
     found = dict(before.stopped)
     for name, waves in rollout.waves.items():
         pool = fleet.pools[name]
         if name in found or wave >= len(waves):
             continue
-        bad = [reason for title in waves[wave - 1] if (reason := _unwell(pool, homes[title], looks, title))]
+        told = [_unwell(pool, homes[title], looks, title) for title in waves[wave - 1] if title not in carried]
+        told += [f"{title}: {before.stuck[title]}" for title in waves[wave - 1] if title in before.stuck]
+        bad = [reason for reason in told if reason]
         missing = sorted(title for title in down if pool.number(title) is not None)
-        if not bad and len(missing) + len(waves[wave]) > max(pool.update.budget(pool.replicas), len(waves[wave])):
+        if not bad and missing and len(missing) + len(waves[wave]) > pool.update.budget(pool.replicas):
             bad = [f"{title} on {homes[title]} is not available" for title in missing]
         if bad:
             left = sum(len(titles) for titles in waves[wave:])
             more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
             found[name] = f"{left} of {pool.replicas} keep what they had, because {'; '.join(bad[:_NAMED])}{more}"
     faults = {host: look.problem or look.fault for host, look in looks.items() if look.problem or look.fault}
-    return Progress(found, down, {**before.faults, **faults})
+    return replace(before, stopped=found, down=frozenset(down), faults={**before.faults, **faults}, files={})
 
 
 def _homes(placement: Placement, keeping: Collection[str]) -> dict[str, str]:
@@ -153,15 +167,24 @@ def _unwell(pool: Pool, host: str, looks: Mapping[str, Look], title: str) -> str
     return f"{where} is not available" if pool.state == "running" and not member.available else None
 
 
-def entries(fleet: Fleet, placement: Placement, keeping: Iterable[str], host: str) -> list[dict[str, Any]]:
+_FRESH = Progress()
+
+
+def entries(fleet: Fleet, placement: Placement, keeping: Iterable[str], host: str, progress: Progress = _FRESH) -> list[dict[str, Any]]:
     """What the module emulators is told of one host: its pinned emulators, its replicas, and what goes. ``keeping``: replicas that keep what they have,
     so only their state is told."""
-    kept = set(keeping)
+    kept = {*keeping, *progress.stuck}
     told: list[dict[str, Any]] = [dict(entry) for entry in fleet.pinned.get(host, ())]
     for title in sorted(title for title, home in _homes(placement, kept).items() if home == host):
         pool = fleet.pool_of(title)
         assert pool is not None
-        told.append({"name": title, "state": pool.state} if title in kept else {"name": title, **pool.entry})
+        if title not in placement.carried or title in kept:
+            told.append({"name": title, "state": pool.state} if title in kept else {"name": title, **pool.entry})
+    for move in placement.carried.values():
+        pool = fleet.pool_of(move.title)
+        assert pool is not None
+        if move.title not in kept and host in (move.source, move.target):
+            told += moving.entries(move, pool, host, move.title in progress.moved)
     gone = [title for title, move in placement.recreated.items() if move.source == host and title not in kept]
     told += [{"name": title, "state": "absent"} for title in gone]
     told += [{"name": title, "state": "stopped"} for title, at in placement.surplus if at == host]
@@ -173,9 +196,9 @@ def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave
     """Hosts that have something to do in a wave."""
     titles = {title for waves in rollout.waves.values() for title in (waves[wave] if wave < len(waves) else ())}
     if not wave:
-        titles |= placement.created | (placement.recreated.keys() - rollout.later(0, ()))
+        titles |= placement.created | ({move.title for move in placement.moves} - rollout.later(0, ()))
     touched = {placement.at[title] for title in titles}
-    touched |= {move.target for title, move in placement.recreated.items() if title in titles}
+    touched |= {move.target for move in placement.moves if move.title in titles}
     if wave:
         return sorted(touched)
     touched |= {host for _title, host, _reason in placement.removals}

@@ -215,6 +215,7 @@ def done(it: Errand, what: Came, fail_on_error: bool) -> dict[str, Any]:
         result["stdout_base64"] = base64.b64encode(what.raw).decode()
     result["failed"] = bool(what.status) and fail_on_error  # said in any case: Ansible takes an rc for a failure by itself
     if result["failed"]:
-        last = (what.stdout.strip().splitlines() or ["nothing"])[-1]
-        result.update(msg=f"{it.name}: the command ended with {what.status}; it printed last {shown(last)}")
+        lines = what.stdout.strip().splitlines()
+        printed = f"last {shown(lines[-1])}" if lines else "nothing"
+        result.update(msg=f"{it.name}: the command ended with {what.status}; it printed {printed}")
     return result

@@ -73,6 +73,7 @@ class Farm:
             seat = Seat(program, self.folder / name / "C", chinese=spec.acp == 936)
             tail = spec.install_dir.split("\\", 1)[1]
             spec = replace(spec, install_dir=f"{seat.home}\\{tail}", programdata=f"{seat.home}\\ProgramData")
+        self._share(name)
         clock = Clock(speed=self.plan.speed, skip=self.plan.skip)
         if self.plan.beside and self.plan.engine != "port":
             raise NoEngine("several LDPlayers on one host are simulated by the engine port only")
@@ -81,6 +82,14 @@ class Farm:
             seat.lay_registry(world.registry)
         engine = RealPowerShell(program, seat, world) if program is not None else None
         return SimHost(world, {USER: self.plan.password}, engine, self.plan.powershell_start)
+
+    def _share(self, name: str) -> None:
+        """All hosts of a farm reach the same shares."""
+        shares, own = self.folder / "shares", self.folder / name / "shares"
+        shares.mkdir(parents=True, exist_ok=True)
+        own.parent.mkdir(parents=True, exist_ok=True)
+        if not own.exists():
+            own.symlink_to(shares.resolve(), target_is_directory=True)
 
     def _engine(self) -> Path | None:
         if self.plan.engine == "port":

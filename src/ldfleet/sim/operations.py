@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fnmatch
 import hashlib
 import json
 import ntpath
@@ -183,7 +184,7 @@ def read(scene: Scene, operation: Json, result: Json) -> None:
     pattern = re.compile(re.escape(operation["pattern"]).replace(r"\*", ".*").replace(r"\?", "."), re.IGNORECASE | re.DOTALL)
     if folder is not None and result["exists"]:
         names = sorted((entry.name for entry in folder.iterdir() if entry.is_file() and pattern.fullmatch(entry.name)), key=_ordinal)
-        result["files"] = [_entry(folder / name, operation) for name in names]
+        result["files"] = [_entry(scene.world, folder / name, operation) for name in names]
         if operation.get("folders"):
             inner = sorted((entry.name for entry in folder.iterdir() if entry.is_dir() and pattern.fullmatch(entry.name)), key=_ordinal)
             result["folders"] = [_folder(folder / name) for name in inner]
@@ -199,9 +200,18 @@ def _ordinal(name: str) -> bytes:
     return name.encode("utf-16-be", "surrogatepass")
 
 
-def _entry(path: Path, operation: Json) -> Json:
+_IN_USE = "The process cannot access the file because it is being used by another process."
+
+
+def _held(world: World, path: Path) -> bool:
+    return any(fnmatch.fnmatch(path.name, pattern) for pattern in world.held)
+
+
+def _entry(world: World, path: Path, operation: Json) -> Json:
     stat = path.stat()
     entry: Json = {"name": path.name, "size": stat.st_size, "modified_ms": int(stat.st_mtime * 1000)}
+    if _held(world, path):
+        return {**entry, "error": {"code": "Locked", "message": _IN_USE}}
     if operation.get("head"):
         with path.open("rb") as stream:
             entry["head"] = base64.b64encode(stream.read(operation["head"])).decode()
@@ -273,6 +283,8 @@ def remove(scene: Scene, operation: Json, result: Json) -> None:
         raise Failure("BadRequest", "what is absent cannot be removed")
     result["existed"] = path is not None and path.is_file()
     if path is not None and result["existed"]:
+        if _held(scene.world, path):
+            raise Failure("Locked", _IN_USE)
         _expected(path, operation["expect"])
         _free(path)
         path.unlink()

@@ -67,6 +67,8 @@ class World(Windows):
         self.quirks = Quirks()
         self.overlaps = 0
         self.disk_free = spec.disk_free
+        #: Patterns of files that another program holds open (a scanner, a copy to elsewhere): the agent can neither read nor remove them.
+        self.held: set[str] = set()
         self.instances: dict[int, Instance] = {}
         self.random = random.Random(f"{seed}:{name}")
         self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
@@ -373,6 +375,7 @@ class World(Windows):
         if instance.quitting is not None:
             path = self.config_path(instance.index)
             path.write_bytes(path.read_bytes()[:1024])
+            self.touch(path)
         self._down(instance, killed=True)
         self.save()
 
@@ -409,6 +412,7 @@ class World(Windows):
         with self.lock:
             path = self.config_path(self.find(title).index)
             path.write_bytes(path.read_bytes()[:size])
+            self.touch(path)
 
     def power_cut(self) -> None:
         """Everything that ran is gone; nothing was written back."""

@@ -1,0 +1,409 @@
+"""Verbs about a fleet file: what is asked for, and with which exit code it ends. Nothing is decided here."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+
+from . import importing, plans, project, show
+from .fleet import Applying, Fleet, FleetFailed
+from .history import NoHistory
+from .plans import BadPlan, Outcome, Plan, code_of
+from .runs import Event, Said, TaskStarted
+
+#: Exit codes (DESIGN section 8).
+_ERROR, _CHANGES, _STALE = 1, 2, 3
+
+File = Annotated[Path, typer.Option("--file", "-f", help="The fleet file.", envvar="LDFLEET_FILE")]
+Limit = Annotated[str | None, typer.Option("--limit", "-l", help="Only these hosts (a pattern of Ansible's).")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for machines.")]
+Extra = Annotated[list[str] | None, typer.Option("--extra", "-e", help="NAME=VALUE for a variable that the file uses.")]
+Vault = Annotated[Path | None, typer.Option("--vault-password-file", help="The file that opens vaulted values; - asks for the password.")]
+Forks = Annotated[int, typer.Option(min=1, max=1000, help="Hosts at once.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+MaxDestroy = Annotated[
+    str | None, typer.Option("--max-destroy", help="In place of the file's max_destroy: a number, or a percentage such as 10%.")
+]
+
+_FILE = Path("fleet.yml")
+
+
+def _fleet(
+    file: Path,
+    limit: str | None = None,
+    extra: list[str] | None = None,
+    vault: Path | None = None,
+    forks: int = 50,
+    max_destroy: str | None = None,
+) -> Fleet:
+    if not file.is_file():
+        raise typer.BadParameter(f"{file} is not there; `ldfleet init` makes one", param_hint="--file")
+    variables: dict[str, Any] = {}
+    for item in extra or ():
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{item!r} is not NAME=VALUE", param_hint="--extra")
+        variables[name] = value
+    if max_destroy is not None:
+        variables["ldplayer_max_destroy"] = max_destroy
+    return Fleet(file, variables, vault_password=_vault(vault), limit=limit, forks=forks)
+
+
+def _vault(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    if str(file) == "-":
+        return str(typer.prompt("Vault password", hide_input=True, err=True))
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="--vault-password-file") from error
+
+
+@contextmanager
+def _failures(as_json: bool) -> Iterator[None]:
+    """Whatever goes wrong is told in a line each, and sets the exit code."""
+    try:
+        yield
+    except FleetFailed as failed:
+        if as_json:
+            _print_json({"faults": [vars(fault) for fault in failed.faults], "code": code_of(failed.faults, False)})
+        else:
+            show.faults(failed.faults, show.console(stderr=True))
+        raise typer.Exit(code_of(failed.faults, False)) from failed
+    except BadPlan as bad:
+        typer.echo(f"error: {bad}", err=True)
+        raise typer.Exit(_STALE) from bad
+    except (NoHistory, project.BadProject, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(_ERROR) from error
+
+
+def _print_json(data: object) -> None:
+    typer.echo(json.dumps(data, indent=1, sort_keys=True, default=str))
+
+
+def _progress(quiet: bool) -> Callable[[Event], None]:
+    """What is going on, on standard error: which wave it is, and what each host is at."""
+    to = show.console(stderr=True)
+    seen = {"tasks": 0, "waves": 0}
+
+    def watch(event: Event) -> None:
+        if quiet:
+            return
+        if isinstance(event, TaskStarted):
+            seen["tasks"] += 1
+            if event.name == "Look at every host":
+                to.print("looking at every host", style="dim")
+            if event.name == "Begin the wave":
+                seen["waves"] += 1
+                to.print(f"wave {seen['waves']}", style="dim")
+        if isinstance(event, Said) and event.event == "verbose" and seen["tasks"]:
+            to.print(f"  {event.text.strip()}", style="dim", markup=False)
+
+    return watch
+
+
+def validate(file: File = _FILE, extra: Extra = None, vault: Vault = None, as_json: Json = False) -> None:
+    """Check a fleet file without contacting any host."""
+    with _failures(as_json):
+        found = _fleet(file, None, extra, vault).validate()
+    pools = {name: pool["replicas"] for name, pool in found.pools.items()}
+    if as_json:
+        _print_json({"hosts": sorted(found.hosts), "pools": pools, "code": 0})
+        return
+    told = ", ".join(f"{name} ({count})" for name, count in pools.items()) or "none"
+    typer.echo(f"{file} is right: {len(found.hosts)} hosts; pools: {told}")
+
+
+def plan(
+    file: File = _FILE,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Save the plan here, for `ldfleet apply`.")] = None,
+    limit: Limit = None,
+    extra: Extra = None,
+    vault: Vault = None,
+    max_destroy: MaxDestroy = None,
+    forks: Forks = 50,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what would be done, and do nothing. Exit code 0 in sync, 2 with changes."""
+    with _failures(as_json):
+        found = _fleet(file, limit, extra, vault, forks, max_destroy).plan(watch=_progress(quiet or as_json))
+        if out is not None:
+            found.save(out)
+    _tell_plan(found, as_json)
+    if out is not None and not as_json:
+        typer.echo(f"Saved in {out}; `ldfleet apply {out}` carries out exactly this.")
+    raise typer.Exit(_plan_code(found))
+
+
+def _tell_plan(found: Plan, as_json: bool) -> None:
+    if as_json:
+        _print_json(found.json())
+    else:
+        show.plan(found, show.console())
+
+
+def _plan_code(found: Plan) -> int:
+    if found.faults:
+        return code_of(found.faults, bool(found.steps))
+    return _CHANGES if found.steps else 0
+
+
+def apply(
+    saved: Annotated[Path | None, typer.Argument(metavar="PLAN", help="A saved plan; without it, what the file says now.")] = None,
+    file: File = _FILE,
+    limit: Limit = None,
+    extra: Extra = None,
+    vault: Vault = None,
+    max_destroy: MaxDestroy = None,
+    forks: Forks = 50,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring the fleet to what is declared. Ctrl-C lets the hosts finish what they are at; a second one ends at once."""
+    with _failures(as_json):
+        made = plans.load(saved) if saved is not None else None
+        fleet = _fleet(file, limit, extra, vault, forks, max_destroy)
+        result = _waited(fleet.apply(made, watch=_progress(quiet or as_json)))
+    _tell_outcome(result, as_json)
+
+
+def restart(
+    names: Annotated[list[str], typer.Argument(help="Pools, or single replicas.")],
+    file: File = _FILE,
+    extra: Extra = None,
+    vault: Vault = None,
+    forks: Forks = 50,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Restart pools or replicas, no more at once than update.max_unavailable allows."""
+    with _failures(as_json):
+        result = _waited(_fleet(file, None, extra, vault, forks).restart(names, watch=_progress(quiet or as_json)))
+    _tell_outcome(result, as_json)
+
+
+def _tell_outcome(result: Outcome, as_json: bool) -> None:
+    if as_json:
+        _print_json(result.json())
+    else:
+        show.outcome(result, show.console())
+    raise typer.Exit(result.code)
+
+
+def _waited(applying: Applying) -> Outcome:
+    """The outcome. The first SIGINT (or SIGTERM) ends the run cleanly, the second one kills it."""
+
+    def stop(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, lambda *_: applying.cancel(0))
+        signal.signal(signal.SIGTERM, lambda *_: applying.cancel(0))
+        typer.echo("ending: hosts finish what they are at (once more to end at once)", err=True)
+        applying.cancel()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while True:
+            try:
+                return applying.wait(0.5)
+            except TimeoutError:
+                continue
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def status(
+    file: File = _FILE,
+    emulators: Annotated[bool, typer.Option("--emulators", "-a", help="Every emulator too.")] = False,
+    watch: Annotated[float | None, typer.Option("--watch", "-w", min=1, help="Look again every so many seconds, until Ctrl-C.")] = None,
+    limit: Limit = None,
+    extra: Extra = None,
+    vault: Vault = None,
+    forks: Forks = 50,
+    as_json: Json = False,
+) -> None:
+    """How pools and hosts stand."""
+    with _failures(as_json):
+        fleet = _fleet(file, limit, extra, vault, forks)
+        found = fleet.status()
+        if watch is not None:
+            _watch(fleet, found, emulators, watch)
+            return
+    if as_json:
+        _print_json(found.json())
+    else:
+        show.status(found, show.console(), emulators)
+    raise typer.Exit(code_of(found.faults, True))
+
+
+def _watch(fleet: Fleet, first: Plan, emulators: bool, seconds: float) -> None:
+    to = show.console()
+
+    def screen(found: Plan) -> str:
+        with to.capture() as captured:
+            show.status(found, to, emulators)
+            to.print(time.strftime("%H:%M:%S") + ", Ctrl-C ends", style="dim")
+        return captured.get()
+
+    from rich.text import Text
+
+    try:
+        with Live(Text.from_ansi(screen(first)), console=to, auto_refresh=False) as live:
+            while True:
+                time.sleep(seconds)
+                live.update(Text.from_ansi(screen(fleet.status())), refresh=True)
+    except KeyboardInterrupt:
+        return
+
+
+def drift(
+    file: File = _FILE,
+    extra: Extra = None,
+    vault: Vault = None,
+    forks: Forks = 50,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what has come away from what was applied last. Exit code 0 where nothing has, 2 where something has."""
+    with _failures(as_json):
+        found = _fleet(file, None, extra, vault, forks).drift(watch=_progress(quiet or as_json))
+    _tell_plan(found, as_json)
+    raise typer.Exit(_plan_code(found))
+
+
+rollout = typer.Typer(help="Go back to a state that was applied before.", no_args_is_help=True)
+
+
+@rollout.command("history")
+def history(file: File = _FILE, as_json: Json = False) -> None:
+    """The last ten states of the file that were applied without a fault."""
+    entries = _fleet(file).history.entries()
+    if as_json:
+        _print_json([{"number": entry.number, "applied": entry.applied.isoformat()} for entry in entries])
+    for entry in entries if not as_json else ():
+        typer.echo(f"{entry.number:4}  {entry.applied.astimezone():%Y-%m-%d %H:%M:%S}")
+
+
+@rollout.command("undo")
+def undo(
+    file: File = _FILE,
+    to: Annotated[int | None, typer.Option("--to", help="The number of the state, from `rollout history`.")] = None,
+) -> None:
+    """Put an earlier state back into the fleet file. Hosts are brought to it by `ldfleet apply`."""
+    with _failures(False):
+        entry = _fleet(file).history.undo(to)
+    typer.echo(
+        f"{file} is state {entry.number} again, applied {entry.applied.astimezone():%Y-%m-%d %H:%M:%S}. See `ldfleet plan`, then `ldfleet apply`."
+    )
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to make it.")] = Path("."),
+) -> None:
+    """Make a project: a fleet file that works at once against `ldfleet sim`."""
+    with _failures(False):
+        made = project.init(folder)
+    for path in made:
+        typer.echo(f"made {path}")
+    here = "" if folder == Path(".") else f"cd {folder} && "
+    typer.echo(f"Next: `{here}ldfleet sim` in one terminal, `{here}ldfleet plan` and `ldfleet apply` in another.")
+
+
+hosts = typer.Typer(help="The hosts of a fleet file.", no_args_is_help=True)
+
+
+@hosts.command("list")
+def hosts_list(file: File = _FILE, as_json: Json = False) -> None:
+    """The hosts, with their labels and capacity."""
+    with _failures(as_json):
+        found = project.hosts(file)
+    if as_json:
+        _print_json(found)
+        return
+    show.host_list(found, show.console())
+
+
+@hosts.command("add")
+def hosts_add(
+    name: Annotated[str, typer.Argument(help="Its name in the fleet.")],
+    address: Annotated[str | None, typer.Option("--address", help="Its address (ansible_host).")] = None,
+    emulators: Annotated[int | None, typer.Option("--emulators", min=0, help="How many emulators it may carry.")] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", help="NAME=VALUE, more than once.")] = None,
+    file: File = _FILE,
+) -> None:
+    """Write a host into the file; comments and order of the rest stay."""
+    with _failures(False):
+        project.add_host(file, name, address, emulators, dict(item.partition("=")[::2] for item in label or ()))
+    typer.echo(f"{name} is in {file}. See whether it answers: `ldfleet hosts test {name}`.")
+
+
+@hosts.command("remove")
+def hosts_remove(name: Annotated[str, typer.Argument(help="Its name in the fleet.")], file: File = _FILE) -> None:
+    """Take a host out of the file. What is on it stays there; `drain: true` first empties it."""
+    with _failures(False):
+        project.remove_host(file, name)
+    typer.echo(f"{name} is out of {file}; nothing was done on it.")
+
+
+@hosts.command("test")
+def hosts_test(
+    pattern: Annotated[str | None, typer.Argument(help="Which hosts (a pattern of Ansible's).")] = None,
+    file: File = _FILE,
+    extra: Extra = None,
+    vault: Vault = None,
+    as_json: Json = False,
+) -> None:
+    """Whether hosts answer, and can be worked with."""
+    with _failures(as_json):
+        found = _fleet(file, pattern, extra, vault).status()
+    asked = {name: host for name, host in found.hosts.items() if not host.problem.startswith("it is not among")}
+    bad = [name for name, host in asked.items() if host.problem]
+    if as_json:
+        _print_json({name: {"answers": not host.problem, "problem": host.problem, "desktop": host.desktop} for name, host in asked.items()})
+    else:
+        for name, host in asked.items():
+            told = host.problem or ("ok" if host.desktop else "answers, but nobody is logged on")
+            typer.echo(f"{name}: {told}")
+    raise typer.Exit(_ERROR if bad else 0)
+
+
+def import_(
+    file: File = _FILE,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write another file instead of this one.")] = None,
+    only: Annotated[str, typer.Option("--only", help="Only emulators with such titles (* and ? stand for anything).")] = "*",
+    adopt: Annotated[bool, typer.Option("--adopt/--no-adopt", help="Adopt them at once, so that the file's plan is empty.")] = True,
+    extra: Extra = None,
+    vault: Vault = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write what the file's hosts have into it: profiles found by equal settings, and their emulators. No emulator is touched."""
+    with _failures(False):
+        fleet = _fleet(file, None, extra, vault)
+        seen = fleet.status(watch=_progress(quiet))
+        show.faults(seen.faults, show.console(stderr=True))
+        taken = project.names(file)
+        pools = set(taken.pop(""))
+        members = {
+            name: [*taken.get(name, ()), *(str(e["name"]) for e in host.emulators if str(e["name"]).rpartition("-")[0] in pools)]
+            for name, host in seen.hosts.items()
+        }
+        found = importing.imported(seen.hosts, only, members, project.profiles(file))
+        project.add_emulators(file, out or file, found.defaults, found.profiles, found.entries)
+        typer.echo(f"{found.count} emulators of {len(found.entries)} hosts are in {out or file}, with {len(found.profiles)} profiles")
+        for reason in found.left:
+            typer.echo(f"left out: {reason}", err=True)
+        if not adopt or not found.count:
+            return
+        result = _waited(replace(fleet, path=out or file).apply(watch=_progress(quiet)))
+    _tell_outcome(result, False)

@@ -1,0 +1,175 @@
+"""Plans, states and outcomes for a reader at a terminal. Words and layout only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from .plans import Fault, Hold, Outcome, Plan, Step
+
+#: Columns where the output is no terminal.
+_WIDTH = 120
+_SIGNS = {
+    "add": ("+", "green"),
+    "change": ("~", "yellow"),
+    "start": (">", "cyan"),
+    "stop": ("x", "yellow"),
+    "remove": ("-", "red"),
+    "move": (">>", "cyan"),
+    "note": ("=", "dim"),
+}
+#: Titles that are named one by one before they are only counted.
+_NAMED = 3
+
+
+def console(stderr: bool = False) -> Console:
+    """Colours and width of a terminal where there is one, plain 120 columns where not."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDTH, color_system=None)
+
+
+def plan(of: Plan, to: Console) -> None:
+    """Steps, what is held, and a summary in a line."""
+    if of.steps:
+        to.print(_steps(of.steps))
+    _holds(of.holds, to)
+    faults(of.faults, to)
+    waves = f" in {of.waves} waves" if of.waves > 1 else ""
+    counts = of.counts()
+    words = [
+        f"{counts[kind]} to {kind}" + (waves if kind == "restart" else "")
+        for kind in ("add", "change", "restart", "start", "stop", "remove", "move")
+        if counts[kind]
+    ] or ["nothing to do"]
+    words += [f"{counts['kept']} kept as they are"] if counts["kept"] else []
+    words += [f"{counts['held']} held"] if counts["held"] else []
+    told = "In sync: nothing to do." if of.in_sync and not counts["held"] + counts["kept"] else f"Plan: {', '.join(words)}."
+    to.print(told, style="bold")
+
+
+def _steps(steps: Sequence[Step]) -> Table:
+    """Equal steps of a host in one row."""
+    table = _table("", "host", "emulators", "step")
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for step in steps:
+        rows.setdefault((step.host, step.action, step.text.partition(step.emulator)[2]), []).append(step.emulator)
+    last = ""
+    for (host, action, rest), names in rows.items():
+        sign, style = _SIGNS[Step(host, "", action, "").kind]
+        if last and host != last:
+            table.add_section()
+        told = f"{action}{rest}"
+        table.add_row(Text(sign, style), "" if host == last else escape(host), escape(_names(names)), Text(told, style))
+        last = host
+    return table
+
+
+def _names(names: Sequence[str]) -> str:
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return f"{len(names)} ({names[0]} … {names[-1]})"
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _holds(holds: Iterable[Hold], to: Console) -> None:
+    """Each reason once, with whom it is about."""
+    by_words: dict[tuple[str, str], list[Hold]] = {}
+    for hold in holds:
+        by_words.setdefault((hold.reason, hold.message.replace(f"'{hold.name}'", "it")), []).append(hold)
+    for (reason, message), same in by_words.items():
+        names = _names([hold.name for hold in same])
+        to.print(Text(f"! {names}: ", "magenta") + Text(f"{same[0].message if len(same) == 1 else message} [{reason}]"))
+
+
+def faults(found: Iterable[Fault], to: Console) -> None:
+    """What went wrong. Faults that differ only in what they are about stand in one line."""
+    alike: dict[tuple[str, str, str], list[Fault]] = {}
+    for fault in found:
+        alike.setdefault((fault.code, fault.problem, fault.advice), []).append(fault)
+    for same in alike.values():
+        subject = _names([fault.subject for fault in same if fault.subject])
+        to.print(Text("error: ", "bold red") + Text(same[0].said(subject)))
+
+
+def outcome(of: Outcome, to: Console) -> None:
+    """What was done, what is held, what went wrong, and a summary."""
+    if of.steps:
+        to.print(_steps(of.steps))
+    _holds(of.holds, to)
+    faults(of.faults, to)
+    hosts = len({step.host for step in of.steps})
+    done = f"{len(of.steps)} step{'s'[: len(of.steps) != 1]} on {hosts} host{'s'[: hosts != 1]}" if of.steps else "nothing"
+    end = "cancelled" if of.cancelled else "not all is as declared" if of.faults else "the fleet is as declared"
+    to.print(f"Done: {done}; {end}.", style="bold")
+
+
+def status(of: Plan, to: Console, emulators: bool) -> None:
+    """Pools, hosts, and on wish every emulator."""
+    if of.pools:
+        to.print(_pools(of.pools))
+    to.print(_hosts(of))
+    if emulators:
+        to.print(_emulators(of))
+    faults(of.faults, to)
+
+
+def _pools(pools: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = _table("pool", "wanted", "there", "available", "up to date", "missing", "surplus", "revision")
+    for name, pool in pools.items():
+        good = pool["available"] >= pool["replicas"] and pool["updated"] >= pool["there"]
+        numbers = [str(pool[key]) for key in ("replicas", "there", "available", "updated", "missing", "surplus")]
+        table.add_row(Text(name, "green" if good else "yellow"), *numbers, str(pool["revision"]))
+    return table
+
+
+def _hosts(of: Plan) -> Table:
+    table = _table("host", "emulators", "owned", "running", "free", "state")
+    for name, host in of.hosts.items():
+        if host.problem:
+            table.add_row(Text(name, "red"), "?", "?", "?", "?", Text(host.problem))
+            continue
+        state = "ok" if host.desktop else "nobody is logged on"
+        free = f"{host.free_bytes / 1024**3:.0f} GiB" if host.free_bytes >= 0 else "?"
+        table.add_row(
+            Text(name, "green" if host.desktop else "yellow"), str(len(host.emulators)), str(host.owned), str(host.running), free, state
+        )
+    return table
+
+
+def host_list(hosts: Mapping[str, Mapping[str, Any]], to: Console) -> None:
+    """The hosts of a file, as they are written there."""
+    table = _table("host", "address", "capacity", "labels", "marks")
+    for name, host in hosts.items():
+        address = str(host["ansible_host"] or name) + (f":{host['ansible_port']}" if host["ansible_port"] else "")
+        told = [", ".join(f"{key} {value}" for key, value in (host[word] or {}).items()) for word in ("capacity", "labels")]
+        marks = ", ".join(word for word in ("drain", "lost") if host[word])
+        table.add_row(escape(name), escape(address), *map(escape, told), marks)
+    to.print(table)
+
+
+def _emulators(of: Plan) -> Table:
+    table = _table("host", "emulator", "state", "ready", "owned", "cpu", "memory", "resolution", "adb")
+    for name, host in of.hosts.items():
+        for emulator in host.emulators:
+            settings = emulator["settings"]
+            ready = next((c["status"] for c in emulator.get("conditions", ()) if c["type"] == "Ready"), "Unknown")
+            told = {"True": "yes", "False": "no"}.get(ready, "?")
+            cells = [str(settings.get(option, "-")) for option in ("cpu", "memory", "resolution")]
+            adb = f"{settings.get('adb', '-')} {emulator['adb_port']}"
+            table.add_row(
+                escape(name), escape(emulator["name"]), emulator["state"], told, "yes" if emulator["owned"] else "no", *cells, adb
+            )
+        table.add_section()
+    return table
