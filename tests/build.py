@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision, ownership
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import Fleet
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
@@ -16,6 +15,7 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.look impor
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.observed import Observation, observation
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ownership import Origin, Owned
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Problem, Reply, Result
+from rig import SPECS
 
 #: What a reply tells of its host, as it stands on the wire.
 HOST = {
@@ -105,10 +105,6 @@ def config_text(emulator: Mapping[str, Any]) -> str:
         if option in emulator:
             values[key] = {"off": 0, "local": 1}.get(emulator[option], emulator[option])
     return json.dumps(values, indent=4).replace("\n", "\r\n")
-
-
-#: Of a fleet file, and of an emulator in it.
-SPECS = (spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"])
 
 
 def words(said: Mapping[str, Any]) -> dict[str, Any]:
