@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, cli_fleet
+from . import __version__, cli_fleet, project
 from .demo import demo as run_demo
 from .runs import play
 from .sim.farm import Farm, NoEngine, Plan
@@ -61,8 +61,11 @@ def _options(
 def sim(
     hosts: Annotated[int, typer.Option(min=1, max=1000, help="How many hosts.")] = 3,
     port: Annotated[
-        int, typer.Option(min=0, max=65000, help="Port of the first host, one more for each further one; 0 takes free ones.")
-    ] = 15985,
+        int,
+        typer.Option(
+            min=0, max=65000, envvar=cli_fleet.SIM_PORT, help="Port of the first host, one more for each further one; 0 takes free ones."
+        ),
+    ] = project.SIM_PORT,
     https: Annotated[bool, typer.Option("--https", help="Listen with TLS and a self-signed certificate instead of HTTP.")] = False,
     engine: Annotated[
         str, typer.Option(help="What runs the agent: port (Python), pwsh (PowerShell on Linux) or wine (PowerShell on the Windows API).")
@@ -72,7 +75,9 @@ def sim(
     ] = None,
     chinese: Annotated[bool, typer.Option("--chinese", help="A Chinese Windows (code page 936) with the Chinese LDPlayer.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, help="Simulated seconds a second.")] = 10.0,
-    powershell_start: Annotated[float, typer.Option(min=0, help="Seconds that each start of PowerShell takes.")] = 0.7,
+    powershell_start: Annotated[
+        float, typer.Option(min=0, envvar="LDFLEET_SIM_POWERSHELL_START", help="Seconds that each start of PowerShell takes.")
+    ] = 0.7,
     state: Annotated[Path | None, typer.Option(help="Folder of the hosts' state, kept between runs. Without it, nothing is kept.")] = None,
     inventory: Annotated[Path | None, typer.Option(help="Write the inventory to this file instead of standard output.")] = None,
 ) -> None:

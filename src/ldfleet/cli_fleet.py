@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,8 @@ MaxDestroy = Annotated[
 ]
 
 _FILE = Path("fleet.yml")
+#: Says the first port of simulated hosts to both verbs that need it, where the usual one is taken.
+SIM_PORT = "LDFLEET_SIM_PORT"
 
 
 def _fleet(
@@ -93,9 +95,10 @@ def _print_json(data: object) -> None:
 
 
 def _progress(quiet: bool) -> Callable[[Event], None]:
-    """What is going on, on standard error: which wave it is, and what each host is at."""
+    """What is going on, on standard error: which wave it is, and what each host is at. A host that goes on waiting says so once."""
     to = show.console(stderr=True)
     seen = {"tasks": 0, "waves": 0}
+    said: dict[str, str] = {}
 
     def watch(event: Event) -> None:
         if quiet:
@@ -106,9 +109,15 @@ def _progress(quiet: bool) -> Callable[[Event], None]:
                 to.print("looking at every host", style="dim")
             if event.name == "Begin the wave":
                 seen["waves"] += 1
-                to.print(f"wave {seen['waves']}", style="dim")
+                said.clear()
         if isinstance(event, Said) and event.event == "verbose" and seen["tasks"]:
-            to.print(f"  {event.text.strip()}", style="dim", markup=False)
+            if not said and seen["waves"]:
+                to.print(f"wave {seen['waves']}", style="dim")
+            text = event.text.strip()
+            host = text.partition(":")[0]
+            if said.get(host) != text:
+                to.print(f"  {text}", style="dim", markup=False, soft_wrap=True)
+            said[host] = text
 
     return watch
 
@@ -291,8 +300,13 @@ def history(file: File = _FILE, as_json: Json = False) -> None:
     entries = _fleet(file).history.entries()
     if as_json:
         _print_json([{"number": entry.number, "applied": entry.applied.isoformat()} for entry in entries])
-    for entry in entries if not as_json else ():
-        typer.echo(f"{entry.number:4}  {entry.applied.astimezone():%Y-%m-%d %H:%M:%S}")
+        return
+    now = file.read_text(encoding="utf-8")
+    for entry in entries:
+        mark = "  now" if entry.path.read_text(encoding="utf-8") == now else ""
+        typer.echo(f"{entry.number:4}  {entry.applied.astimezone():%Y-%m-%d %H:%M:%S}{mark}")
+    if not entries:
+        typer.echo("nothing was applied yet")
 
 
 @rollout.command("undo")
@@ -310,10 +324,13 @@ def undo(
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to make it.")] = Path("."),
+    port: Annotated[
+        int, typer.Option(min=1, max=65000, envvar=SIM_PORT, help="Port of the first simulated host, as for `ldfleet sim`.")
+    ] = project.SIM_PORT,
 ) -> None:
     """Make a project: a fleet file that works at once against `ldfleet sim`."""
     with _failures(False):
-        made = project.init(folder)
+        made = project.init(folder, port)
     for path in made:
         typer.echo(f"made {path}")
     here = "" if folder == Path(".") else f"cd {folder} && "
@@ -340,12 +357,24 @@ def hosts_add(
     address: Annotated[str | None, typer.Option("--address", help="Its address (ansible_host).")] = None,
     emulators: Annotated[int | None, typer.Option("--emulators", min=0, help="How many emulators it may carry.")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="NAME=VALUE, more than once.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Its port, where it is not that of all hosts.")] = None,
     file: File = _FILE,
 ) -> None:
     """Write a host into the file; comments and order of the rest stay."""
     with _failures(False):
-        project.add_host(file, name, address, emulators, dict(item.partition("=")[::2] for item in label or ()))
+        project.add_host(file, name, _said(ansible_host=address, ansible_port=port), emulators, _labels(label or ()))
     typer.echo(f"{name} is in {file}. See whether it answers: `ldfleet hosts test {name}`.")
+
+
+def _said(**words: object) -> dict[str, object]:
+    return {word: value for word, value in words.items() if value is not None}
+
+
+def _labels(written: Sequence[str]) -> dict[str, str]:
+    wrong = next((item for item in written if not all(item.partition("="))), None)
+    if wrong is not None:
+        raise typer.BadParameter(f"{wrong!r} is not NAME=VALUE", param_hint="--label")
+    return dict(item.split("=", 1) for item in written)
 
 
 @hosts.command("remove")
@@ -373,7 +402,7 @@ def hosts_test(
         _print_json({name: {"answers": not host.problem, "problem": host.problem, "desktop": host.desktop} for name, host in asked.items()})
     else:
         for name, host in asked.items():
-            told = host.problem or ("ok" if host.desktop else "answers, but nobody is logged on")
+            told = show.problem_of(name, host) or ("ok" if host.desktop else "answers, but nobody is logged on")
             typer.echo(f"{name}: {told}")
     raise typer.Exit(_ERROR if bad else 0)
 

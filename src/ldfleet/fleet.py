@@ -181,8 +181,8 @@ class _Heard:
             self.verdict = event
         elif event.module == "emulators" and self.placement is None:
             self.looks[event.host] = event
-        elif event.module == "emulators":
-            self.waves.setdefault(event.host, []).extend(steps_of(event.host, event.result))
+        elif event.module == "emulators" and self.placement is not None:
+            self.waves.setdefault(event.host, []).extend(steps_of(event.host, event.result, _reasons(self.placement.result, event.host)))
             for hold in holds_of(event.result.get("holds", ())):
                 self.holds[f"{event.host} {hold.name}"] = replace(hold, name=f"{event.host}: {hold.name}")
             if event.status in ("failed", "unreachable"):
@@ -245,7 +245,17 @@ _MOST_FAULTS = 100
 
 
 def _fault(match: re.Match[str]) -> Fault:
-    return Fault("BadFile", f"{match[1]}:{match[2]}", match[3], owner="yours")
+    """Ansible tells whole paths; below the current folder, the rest is enough to find the file."""
+    path, here = Path(match[1]), Path.cwd()
+    near = path.relative_to(here) if path.is_relative_to(here) else path
+    return Fault("BadFile", f"{near}:{match[2]}", match[3], owner="yours")
+
+
+def _reasons(placement: Mapping[str, Any], host: str) -> dict[str, str]:
+    """Why emulators of a host go: the host is told only that they shall."""
+    decision = placement.get("decision", {})
+    surplus = {str(title): "is one too many" for title, at in decision.get("surplus", ()) if at == host}
+    return surplus | {str(title): str(reason) for title, at, reason in decision.get("removals", ()) if at == host}
 
 
 def _host(name: str, told: Mapping[str, Any], look: HostResult | None) -> Host:

@@ -225,12 +225,16 @@ def code_of(faults: Iterable[Fault], done: bool) -> int:
 _PARTLY = frozenset({"NotConverged", "Unreachable", "Unreadable", "ReplyLost", "NotInstalled", "Held", "Cancelled", "Stale"})
 
 
-def steps_of(host: str, result: Mapping[str, Any]) -> list[Step]:
-    """The steps that a result of the module emulators tells."""
-    return [
-        Step(host, str(action["name"]), str(action["action"]), str(action["text"]), str(action.get("reason", "")))
-        for action in result.get("actions", ())
-    ]
+def steps_of(host: str, result: Mapping[str, Any], reasons: Mapping[str, str]) -> list[Step]:
+    """The steps that a result of the module emulators tells. ``reasons``: of the fleet, by title, in place of the module's own for what goes."""
+    return [_step(host, action, reasons.get(str(action["name"]))) for action in result.get("actions", ())]
+
+
+def _step(host: str, action: Mapping[str, Any], reason: str | None) -> Step:
+    own, text = str(action.get("reason", "")), str(action["text"])
+    if reason is not None and own and text.endswith(own):
+        own, text = reason, text.removesuffix(own) + reason
+    return Step(host, str(action["name"]), str(action["action"]), text, own)
 
 
 def with_moves(steps: Iterable[Step], decision: Mapping[str, Any]) -> tuple[Step, ...]:

@@ -12,10 +12,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
+from .runs import collections
+
 
 class BadProject(Exception):
     """The file, or what is to be done with it, is not right."""
 
+
+#: Where the first simulated host listens if nobody says otherwise.
+SIM_PORT = 15985
 
 _FLEET = """\
 # yaml-language-server: $schema={schema}
@@ -39,9 +44,9 @@ profiles:
     memory: 2048
 
 hosts:
-  sim-01: {{ansible_host: 127.0.0.1, ansible_port: 15985, capacity: {{emulators: 8}}, labels: {{rack: a}}}}
-  sim-02: {{ansible_host: 127.0.0.1, ansible_port: 15986, capacity: {{emulators: 8}}, labels: {{rack: b}}}}
-  sim-03: {{ansible_host: 127.0.0.1, ansible_port: 15987, capacity: {{emulators: 8}}, labels: {{rack: b}}}}
+  sim-01: {{ansible_host: 127.0.0.1, ansible_port: {ports[0]}, capacity: {{emulators: 8}}, labels: {{rack: a}}}}
+  sim-02: {{ansible_host: 127.0.0.1, ansible_port: {ports[1]}, capacity: {{emulators: 8}}, labels: {{rack: b}}}}
+  sim-03: {{ansible_host: 127.0.0.1, ansible_port: {ports[2]}, capacity: {{emulators: 8}}, labels: {{rack: b}}}}
 
 # Emulators that ldfleet spreads over the hosts.
 pools:
@@ -51,22 +56,38 @@ pools:
     spread: rack
     update: {{max_unavailable: 34%}}
 """
+_CONFIG = """\
+# For ansible and ansible-playbook; ldfleet itself does not need it.
+[inventory]
+any_unparsed_is_failed = true
+
+[defaults]
+inventory = fleet.yml
+"""
 _IGNORE = "# What ldfleet remembers of this project.\n.ldfleet/\n*.plan.json\n"
 _SCHEMA = "https://raw.githubusercontent.com/ldfleet/ldfleet/main/schemas/fleet.schema.json"
 
 
-def init(folder: Path) -> list[Path]:
-    """Make a project and return its files. Raises BadProject where there is one already."""
-    fleet, ignore = folder / "fleet.yml", folder / ".gitignore"
+def init(folder: Path, port: int = SIM_PORT) -> list[Path]:
+    """Make a project and return its files. ``port``: of the first simulated host. Raises BadProject where there is one already."""
+    fleet = folder / "fleet.yml"
     if fleet.exists():
         raise BadProject(f"{fleet} is there already")
     folder.mkdir(parents=True, exist_ok=True)
     schema = Path(__file__).parent / "schemas" / "fleet.schema.json"
-    fleet.write_text(_FLEET.format(schema=schema if schema.is_file() else _SCHEMA), encoding="utf-8")
-    if ignore.exists():
-        return [fleet]
-    ignore.write_text(_IGNORE, encoding="utf-8")
-    return [fleet, ignore]
+    fleet.write_text(_FLEET.format(schema=schema if schema.is_file() else _SCHEMA, ports=range(port, port + 3)), encoding="utf-8")
+    made = [fleet]
+    for name, text in ((".gitignore", _IGNORE), ("ansible.cfg", _config())):
+        if not (folder / name).exists():
+            (folder / name).write_text(text, encoding="utf-8")
+            made.append(folder / name)
+    return made
+
+
+def _config() -> str:
+    """Ansible's settings, by which its own programs find the fleet file, and the collection where only a checkout has it."""
+    found = collections()
+    return _CONFIG + (f"collections_path = {found}\n" if found is not None else "")
 
 
 def hosts(file: Path) -> dict[str, dict[str, Any]]:
@@ -76,18 +97,15 @@ def hosts(file: Path) -> dict[str, dict[str, Any]]:
     return {str(name): {word: _plain((host or {}).get(word)) for word in words} for name, host in found.items()}
 
 
-def add_host(file: Path, name: str, address: str | None, emulators: int | None, labels: Mapping[str, str]) -> None:
-    """Write a host into the file. Raises BadProject where it is there already."""
+def add_host(file: Path, name: str, variables: Mapping[str, object], emulators: int | None, labels: Mapping[str, str]) -> None:
+    """Write a host into the file. ``variables``: its own, such as ``ansible_host``. Raises BadProject where it is there already."""
     document = _read(file)
     section = document.setdefault("hosts", CommentedMap())
     if section is None:
         section = document["hosts"] = CommentedMap()
     if name in section:
         raise BadProject(f"{file} has a host {name} already")
-    host = CommentedMap()
-    host.fa.set_flow_style()
-    if address is not None:
-        host["ansible_host"] = address
+    host = _flow(variables)
     if emulators is not None:
         host["capacity"] = _flow({"emulators": emulators})
     if labels:

@@ -317,7 +317,13 @@ def _environment(order: Order) -> dict[str, str]:
     }
     if order.reader is not None:
         settings["ANSIBLE_INVENTORY_ENABLED"] = order.reader
-    checkout = Path(__file__).parents[2] / ".build"
-    if (checkout / "ansible_collections").is_dir():
-        settings["ANSIBLE_COLLECTIONS_PATH"] = str(checkout)
+    found = collections()
+    if found is not None:
+        settings["ANSIBLE_COLLECTIONS_PATH"] = str(found)
     return settings
+
+
+def collections() -> Path | None:
+    """The folder with a checkout's collection; None where this package is installed, and Ansible finds the collection by itself."""
+    checkout = Path(__file__).parents[2] / ".build"
+    return checkout if (checkout / "ansible_collections").is_dir() else None

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .plans import Fault, Hold, Outcome, Plan, Step
+from .plans import Fault, Hold, Host, Outcome, Plan, Step
 
 #: Columns where the output is no terminal.
 _WIDTH = 120
@@ -36,25 +36,45 @@ def console(stderr: bool = False) -> Console:
 
 def plan(of: Plan, to: Console) -> None:
     """Steps, what is held, and a summary in a line."""
-    if of.steps:
-        to.print(_steps(of.steps))
-    _holds(of.holds, to)
+    _steps(of.steps, to)
+    _holds(of.holds, of.faults, to)
+    if unready := _unready(of):
+        _line(Text(f"! {_names(unready)}: ", "magenta") + Text("run, and do not answer as they should [NotReady]"), to)
     faults(of.faults, to)
-    waves = f" in {of.waves} waves" if of.waves > 1 else ""
+    _line(Text(_summary(of), "bold"), to)
+
+
+def _summary(of: Plan) -> str:
     counts = of.counts()
+    waves = f" in {of.waves} waves" if of.waves > 1 else ""
     words = [
         f"{counts[kind]} to {kind}" + (waves if kind == "restart" else "")
         for kind in ("add", "change", "restart", "start", "stop", "remove", "move")
         if counts[kind]
-    ] or ["nothing to do"]
-    words += [f"{counts['kept']} kept as they are"] if counts["kept"] else []
-    words += [f"{counts['held']} held"] if counts["held"] else []
-    told = "In sync: nothing to do." if of.in_sync and not counts["held"] + counts["kept"] else f"Plan: {', '.join(words)}."
-    to.print(told, style="bold")
+    ]
+    left = [f"{counts[word]} {told}" for word, told in (("kept", "kept as they are"), ("held", "held")) if counts[word]]
+    left += [f"{len(unready)} not ready"] if (unready := _unready(of)) and not words else []
+    if words:
+        return f"Plan: {', '.join(words + left)}."
+    return f"Nothing to do: {', '.join(left)}." if left else "In sync: nothing to do." if of.in_sync else "Nothing to do."
 
 
-def _steps(steps: Sequence[Step]) -> Table:
+def _unready(of: Plan) -> list[str]:
+    """Replicas that run and cannot be worked with. No step is planned for them: whether a wait or a remedy helps, only a run can tell."""
+    told = {(name, str(e["name"])): e for name, host in of.hosts.items() for e in host.emulators}
+    found = [(title, told.get((host, title))) for title, host in of.decision.get("at", {}).items()]
+    return [title for title, e in found if e is not None and e["state"] == "running" and _ready(e) == "no"]
+
+
+def _ready(emulator: Mapping[str, Any]) -> str:
+    status = next((c["status"] for c in emulator.get("conditions", ()) if c["type"] == "Ready"), "Unknown")
+    return {"True": "yes", "False": "no"}.get(status, "?")
+
+
+def _steps(steps: Sequence[Step], to: Console) -> None:
     """Equal steps of a host in one row."""
+    if not steps:
+        return
     table = _table("", "host", "emulators", "step")
     rows: dict[tuple[str, str, str], list[str]] = {}
     for step in steps:
@@ -65,9 +85,9 @@ def _steps(steps: Sequence[Step]) -> Table:
         if last and host != last:
             table.add_section()
         told = f"{action}{rest}"
-        table.add_row(Text(sign, style), "" if host == last else escape(host), escape(_names(names)), Text(told, style))
+        table.add_row(Text(sign, style), "" if host == last else escape(host), escape(_names(list(dict.fromkeys(names)))), Text(told, style))
         last = host
-    return table
+    _block(table, to)
 
 
 def _names(names: Sequence[str]) -> str:
@@ -77,20 +97,33 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
 
 
-def _holds(holds: Iterable[Hold], to: Console) -> None:
-    """Each reason once, with whom it is about."""
+def _block(table: Table, to: Console) -> None:
+    """A table, and an empty line before what comes after it."""
+    to.print(table)
+    to.print()
+
+
+def _line(text: Text, to: Console) -> None:
+    """A sentence in a line of its own, however long: who searches the output, or an editor that goes to a file's line, finds it whole."""
+    to.print(text, soft_wrap=True)
+
+
+def _holds(holds: Iterable[Hold], told: Iterable[Fault], to: Console) -> None:
+    """Each reason once, with whom it is about; not those that are told as faults."""
+    said = {(fault.about, fault.problem) for fault in told}
     by_words: dict[tuple[str, str], list[Hold]] = {}
     for hold in holds:
-        by_words.setdefault((hold.reason, hold.message.replace(f"'{hold.name}'", "it")), []).append(hold)
+        if (hold.name, f"{hold.reason}: {hold.message}") not in said:
+            by_words.setdefault((hold.reason, hold.message.replace(f"'{hold.name}'", "it")), []).append(hold)
     for (reason, message), same in by_words.items():
         names = _names([hold.name for hold in same])
-        to.print(Text(f"! {names}: ", "magenta") + Text(f"{same[0].message if len(same) == 1 else message} [{reason}]"))
+        _line(Text(f"! {names}: ", "magenta") + Text(f"{message} [{reason}]"), to)
 
 
 def faults(found: Iterable[Fault], to: Console) -> None:
@@ -100,27 +133,27 @@ def faults(found: Iterable[Fault], to: Console) -> None:
         alike.setdefault((fault.code, fault.problem, fault.advice), []).append(fault)
     for same in alike.values():
         subject = _names([fault.subject for fault in same if fault.subject])
-        to.print(Text("error: ", "bold red") + Text(same[0].said(subject)))
+        _line(Text("error: ", "bold red") + Text(same[0].said(subject)), to)
 
 
 def outcome(of: Outcome, to: Console) -> None:
     """What was done, what is held, what went wrong, and a summary."""
-    if of.steps:
-        to.print(_steps(of.steps))
-    _holds(of.holds, to)
+    _steps(of.steps, to)
+    _holds(of.holds, of.faults, to)
     faults(of.faults, to)
     hosts = len({step.host for step in of.steps})
     done = f"{len(of.steps)} step{'s'[: len(of.steps) != 1]} on {hosts} host{'s'[: hosts != 1]}" if of.steps else "nothing"
     end = "cancelled" if of.cancelled else "not all is as declared" if of.faults else "the fleet is as declared"
-    to.print(f"Done: {done}; {end}.", style="bold")
+    _line(Text(f"Done: {done}; {end}.", "bold"), to)
 
 
 def status(of: Plan, to: Console, emulators: bool) -> None:
     """Pools, hosts, and on wish every emulator."""
     if of.pools:
-        to.print(_pools(of.pools))
+        _block(_pools(of.pools), to)
     to.print(_hosts(of))
     if emulators:
+        to.print()
         to.print(_emulators(of))
     faults(of.faults, to)
 
@@ -138,7 +171,7 @@ def _hosts(of: Plan) -> Table:
     table = _table("host", "emulators", "owned", "running", "free", "state")
     for name, host in of.hosts.items():
         if host.problem:
-            table.add_row(Text(name, "red"), "?", "?", "?", "?", Text(host.problem))
+            table.add_row(Text(name, "red"), "?", "?", "?", "?", Text(problem_of(name, host)))
             continue
         state = "ok" if host.desktop else "nobody is logged on"
         free = f"{host.free_bytes / 1024**3:.0f} GiB" if host.free_bytes >= 0 else "?"
@@ -146,6 +179,11 @@ def _hosts(of: Plan) -> Table:
             Text(name, "green" if host.desktop else "yellow"), str(len(host.emulators)), str(host.owned), str(host.running), free, state
         )
     return table
+
+
+def problem_of(name: str, host: Host) -> str:
+    """Why nothing is known of a host, without its name, which stands beside it."""
+    return host.problem.removeprefix(f"{name}: ")
 
 
 def host_list(hosts: Mapping[str, Mapping[str, Any]], to: Console) -> None:
@@ -164,12 +202,16 @@ def _emulators(of: Plan) -> Table:
     for name, host in of.hosts.items():
         for emulator in host.emulators:
             settings = emulator["settings"]
-            ready = next((c["status"] for c in emulator.get("conditions", ()) if c["type"] == "Ready"), "Unknown")
-            told = {"True": "yes", "False": "no"}.get(ready, "?")
             cells = [str(settings.get(option, "-")) for option in ("cpu", "memory", "resolution")]
             adb = f"{settings.get('adb', '-')} {emulator['adb_port']}"
             table.add_row(
-                escape(name), escape(emulator["name"]), emulator["state"], told, "yes" if emulator["owned"] else "no", *cells, adb
+                escape(name),
+                escape(emulator["name"]),
+                emulator["state"],
+                _ready(emulator),
+                "yes" if emulator["owned"] else "no",
+                *cells,
+                adb,
             )
         table.add_section()
     return table

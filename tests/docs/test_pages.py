@@ -17,9 +17,11 @@ import rig
 import terminal
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, options
+from ldfleet import project
 from ldfleet.sim import powershell
 
 VERBS = set(re.findall(r"^([a-z]+):.*## ", (rig.ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+_CHANGES = 2
 TYPED = [page for page in pages.PAGES if any(not command.line.startswith("make ") for command in pages.commands(page))]
 
 
@@ -39,11 +41,18 @@ def test_commands_run_and_print_what_is_shown(page: Path, tmp_path: Path) -> Non
     commands = [command for command in pages.commands(page) if not command.line.startswith("make ")]
     with _sandbox(tmp_path, page) as here:
         typed = terminal.type_in(here, [command.line for command in commands])
-    for command, done in zip(commands, typed, strict=True):
-        assert done.code in (0, None), f"{done.line}\n{done.output}"
-        printed = iter([line.rstrip() for line in done.output.splitlines()])
-        missing = [line for line in command.shown if line not in ("", "…") and line not in printed]
+    for command, done, after in zip(commands, typed, [*commands[1:], None], strict=True):
+        assert _told(done, after), f"{done.line} ends with {done.code}\n{done.output}"
+        printed = iter([line.rstrip() for line in terminal.told(done.output).splitlines()])
+        missing = [line for line in command.shown if line not in ("", "…") and terminal.told(line) not in printed]
         assert not missing, f"{done.line} does not print {missing[0]!r} where it is shown, but\n{done.output}"
+
+
+def _told(done: terminal.Typed, after: pages.Command | None) -> bool:
+    """Whether the reader knows from the page that a command ends as it does: with success, with changes, or as `echo $?` shows next."""
+    if after is not None and after.line == "echo $?":
+        return after.shown[:1] == (str(done.code),)
+    return done.code in (0, None) or (done.code == _CHANGES and done.line.startswith(("ldfleet plan", "ldfleet drift")))
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
@@ -115,10 +124,10 @@ def test_fleet_variables_are_taken_by_the_module() -> None:
         assert desired.build(given["emulators"], *desired.shared(given["defaults"], given["profiles"], entry)).emulators
 
 
-def test_the_readmes_fleet_is_the_demos() -> None:
-    demo = yaml.safe_load((rig.ROOT / "inventories" / "demo" / "group_vars" / "ldplayer.yml").read_text(encoding="utf-8"))
+def test_the_readmes_fleet_is_what_init_makes(tmp_path: Path) -> None:
+    project.init(tmp_path)
     (shown,) = pages.blocks(rig.ROOT / "README.md", "yaml")
-    assert yaml.safe_load(shown.text) == demo
+    assert yaml.safe_load(shown.text) == yaml.safe_load((tmp_path / "fleet.yml").read_text(encoding="utf-8"))
 
 
 def test_playbooks_of_pages_and_of_the_collection_pass_the_syntax_check(tmp_path: Path) -> None:
