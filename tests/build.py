@@ -8,11 +8,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import ownership
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision, ownership
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import Fleet
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.look import Look, Member
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.observed import Observation, observation
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ownership import Origin, Owned
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Problem, Reply, Result
+from rig import SPECS
 
 #: What a reply tells of its host, as it stands on the wire.
 HOST = {
@@ -104,4 +107,34 @@ def config_text(emulator: Mapping[str, Any]) -> str:
     return json.dumps(values, indent=4).replace("\n", "\r\n")
 
 
-__all__ = ["INSTALL", "config_text", "encoded", "facts", "file", "ownership", "reply", "seen"]
+def words(said: Mapping[str, Any]) -> dict[str, Any]:
+    """A fleet file's words."""
+    return {"plugin": "ldfleet.ldplayer.fleet", **said}
+
+
+def fleet(said: Mapping[str, Any]) -> Fleet:
+    """A fleet from its file's words. Raises BadOptions."""
+    return decision.fleet(words(said), *SPECS)
+
+
+def looks(hosts: Mapping[str, Any]) -> dict[str, Look]:
+    """What hosts told, from short words: text is why one gave no answer; a list are its emulators, of which a title alone is owned and runs."""
+    return {name: _look(told) for name, told in hosts.items()}
+
+
+def _look(told: Any) -> Look:
+    if isinstance(told, str):
+        return Look(problem=told)
+    more = {"members": told} if isinstance(told, list) else told
+    members = [_member({"name": item} if isinstance(item, str) else item) for item in more.get("members", ())]
+    options = {name: value for name, value in more.items() if name not in ("members", "free_gib")}
+    return Look({member.title: member for member in members}, free_bytes=more.get("free_gib", 100) * 1024**3, digest="d", **options)
+
+
+def _member(told: Mapping[str, Any]) -> Member:
+    up = told.get("up", True)
+    more = {name: value for name, value in told.items() if name not in ("name", "up", "steps")}
+    return Member(told["name"], up=up, **{"available": up, **more}, steps=tuple(told.get("steps", ())))
+
+
+__all__ = ["INSTALL", "SPECS", "config_text", "encoded", "facts", "file", "fleet", "looks", "ownership", "reply", "seen", "words"]

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +15,14 @@ from typing import Any, ClassVar
 
 import yaml
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import converge, desired, lower, observed, options, report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import converge, decision, desired, lower, observed, options, report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.conversation import Ask, Talk
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import ReplyLost
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, ReplyLost
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import Fleet
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE, Where
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.look import Look
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 from ldfleet.sim import engine_port
 from ldfleet.sim.assembly import assemble
@@ -221,6 +224,61 @@ def apply(direct: Direct | Through, goal: desired.Desired, slice_ms: int = SLICE
         return outcome
 
 
+@dataclass
+class Controller:
+    """What playbooks/tasks/fleet.yml does with a fleet file's words on hosts by name (only Ansible is left out). ``gone``: hosts that do not answer.
+
+    ``backwards``: hosts work at the same time, so whatever hangs on their order must hold for either one.
+    """
+
+    hosts: Mapping[str, Direct]
+    gone: set[str] = field(default_factory=set)
+    backwards: bool = False
+
+    def place(self, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Look at every host and decide, as the playbook plan does. Raises FleetError."""
+        return self._place(words)[-1]
+
+    def converge(self, words: Mapping[str, Any]) -> dict[str, Any]:
+        """All of it: what the last task returns, with the decision under ``placed``. Raises FleetError, and ControllerDied at a host's cut."""
+        declared, looks, placed = self._place(words)
+        done: dict[str, dict[str, Any]] = {}
+        before = None
+        for number in placed["waves"]:
+            wave = decision.wave(declared, placed["decision"], before, looks, done, number, False)
+            before = wave["progress"]
+            for host, told in sorted(wave["hosts"].items(), reverse=self.backwards):
+                done[host] = self._module(declared, host, told["emulators"], told["restart"])
+        return {**decision.finish(declared, placed["decision"], before, looks, done, placed["stale"]), "placed": placed}
+
+    def _place(self, words: Mapping[str, Any]) -> tuple[Fleet, dict[str, Look], dict[str, Any]]:
+        declared = decision.fleet(words, *SPECS)
+        families = [{"name": pool.name, "members": True, **pool.entry} for pool in declared.pools.values()]
+        asked = [name for name, host in declared.hosts.items() if not host.lost]
+        looks = decision.looked(
+            declared, {host: self._module(declared, host, [*declared.pinned.get(host, ()), *families], checking=True) for host in asked}
+        )
+        return declared, looks, decision.place(declared, looks, words, None, (), False)
+
+    def _module(
+        self, declared: Fleet, host: str, entries: Sequence[Mapping[str, Any]], restart: Sequence[str] = (), checking: bool = False
+    ) -> dict[str, Any]:
+        """What the module emulators returns for a host."""
+        if host in self.gone:
+            return {"unreachable": True, "msg": "no route to host"}
+        try:
+            goal = desired.build(entries, None, declared.profiles, restart=restart)
+            outcome = (check if checking else apply)(self.hosts[host], goal)
+        except FleetError as error:
+            return {"failed": True, "msg": str(error), "errors": [single.as_dict() for single in error.each()]}
+        told: dict[str, Any] = json.loads(json.dumps(report.result(outcome, host, False)))
+        return told
+
+
+#: Of a fleet file, and of an emulator in it.
+SPECS = (spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"])
+
+
 def talk(direct: Direct, conversation: Talk, check: bool = False) -> dict[str, Any]:
     """What FleetAction.talk does (only Ansible is left out): the result, in check mode that of the plan. Raises FleetError."""
     link = session(direct)
@@ -253,6 +311,8 @@ def look(link: Session, asked: Sequence[observed.Asked], install: Where = ANYWHE
 __all__ = [
     "BIN",
     "ROOT",
+    "SPECS",
+    "Controller",
     "ControllerDied",
     "Direct",
     "Outcome",

@@ -223,16 +223,12 @@ def _fleet_page(options: dict[str, Any], entry: dict[str, Any]) -> str:
     named = {name: option for name, option in options.items() if name in ("profiles", "hosts", "pools")}
     top = {name: {**option, "suboptions": {}} for name, option in options.items()}
     own = fleet_schema.of_entries(entry)
-    shared = [name for name in own if name not in fleet_schema.of_all(entry)]
+    *some, last = (f"`{name}`" for name in own if name not in fleet_schema.of_all(entry))
+    places = f"in each entry of `emulators.HOST` and, all but {', '.join(some)} and {last}, also in `profiles.NAME` and `defaults`"
     lines = ["", "## Every key", "", "At the top of the file:", "", *head, *_rows(top, "", "modules.md")]
     for name, option in named.items():
         lines += ["", f"Under each name in `{name}`:", "", *head, *_rows(option["suboptions"], f"{name}.NAME.", "modules.md")]
-    *some, last = (f"`{name}`" for name in shared)
-    lines += [
-        "",
-        f"Options of an emulator, in each entry of `emulators.HOST` and, all but {', '.join(some)} and {last}, also in `profiles.NAME` and `defaults`:",
-    ]
-    lines += ["", *head, *_rows(own, "", "modules.md"), ""]
+    lines += ["", f"Options of an emulator, {places}:", "", *head, *_rows(own, "", "modules.md"), ""]
     return written.partition(_FLEET_MARK)[0] + _FLEET_MARK + "\n".join(lines)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,47 +35,65 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
         """Ansible's entry."""
         super().parse(inventory, loader, path, cache)
         try:
-            written = self._read_config_data(path)
+            written = _by_text(self._read_config_data(path))
         except AnsibleError as error:
             _tell(path, _bad_yaml(path) or [(1, str(error))])
             raise AnsibleParserError(f"{path} cannot be read (the fault is told above)") from error
         try:
             values = fleet.checked(_bare(written), spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"])
-            if not fleet.templated({**values, "vars": None, "hosts": _own(values["hosts"])}):
+            if not fleet.templated({**values, "vars": None, "hosts": {name: _own(host) for name, host in values["hosts"].items()}}):
                 fleet.build(values)
         except FleetError as error:
             count = _tell(path, _placed(path, error))
-            raise AnsibleParserError(f"{path} has {count} fault{'s'[: count > 1]} (told above)") from error
+            raise AnsibleParserError(
+                f"{path} has {count} fault{'s'[: count > 1]} (told above)"
+            ) from None  # a cause would be told once more
         self._fill(values, written)
 
     def _fill(self, values: Mapping[str, Any], written: Mapping[str, Any]) -> None:
         """Groups, hosts and variables. Values are handed on as they were written, so that templates and vaults in them stay what they are."""
-        said = {section: written.get(section) or {} for section in ("pools", "emulators", "defaults")}
-        profiles = fleet.inherited({name: profile or {} for name, profile in (written.get("profiles") or {}).items()}, [])
+        hosts, pools, emulators, defaults = ({**(written.get(section) or {})} for section in ("hosts", "pools", "emulators", "defaults"))
+        profiles = fleet.inherited({name: profile or {} for name, profile in (written.get("profiles") or {}).items()}, defaults, [])
+        pinned = {name: [fleet.worked_in(entry, defaults) for entry in entries or ()] for name, entries in emulators.items()}
         whole = {word: written[word] for word in ("purge", "max_destroy") if written.get(word) is not None}
+        said = {"hosts": {name: _own(host or {}) for name, host in hosts.items()}, "profiles": profiles, "pools": pools}
         shared = {
             **(written.get("vars") or {}),
-            "ldplayer_fleet": {"plugin": self.NAME, "hosts": _own(values["hosts"]), "profiles": profiles, **said, **whole},
+            "ldplayer_fleet": {"plugin": self.NAME, **said, "emulators": pinned, "defaults": defaults, **whole},
             "ldplayer_profiles": profiles,
-            "ldplayer_defaults": said["defaults"],
-            "ldplayer_members": [{"name": name, "members": True, **_entry(pool)} for name, pool in said["pools"].items()],
+            "ldplayer_members": [{"name": name, "members": True, **_entry(pool, defaults)} for name, pool in pools.items()],
         }
         for group in (_GROUP, _LOST):
             self.inventory.add_group(group)
             for name, value in shared.items():
                 self.inventory.set_variable(group, name, value)
         for name, host in values["hosts"].items():
-            variables = {
-                word: value
-                for word, value in (written["hosts"][name] or {}).items()
-                if word not in spec("fleet", "inventory")["hosts"]["suboptions"]
-            }
-            variables["ldplayer_emulators"] = said["emulators"].get(name) or []
             self.inventory.add_host(name, group=_LOST if host["lost"] is True else _GROUP)
-            for variable, value in variables.items():
+            variables = {word: value for word, value in (hosts[name] or {}).items() if word not in _words()}
+            for variable, value in {**variables, "ldplayer_emulators": pinned.get(name, [])}.items():
                 self.inventory.set_variable(name, variable, value)
-            for label, value in (host["labels"] or {}).items():
-                self.inventory.add_child(self.inventory.add_group(to_safe_group_name(f"{label}_{value}")), name)
+            for group in _groups(name, values):
+                self.inventory.add_child(self.inventory.add_group(to_safe_group_name(group)), name)
+
+
+def _groups(name: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """A host's groups: one for each of its labels and one for each pool that may use it, as far as no template hides them."""
+    host = values["hosts"][name]
+    if fleet.templated(host["labels"]):
+        return
+    labels = fleet.labels(host["labels"])
+    yield from (f"{label}_{value}" for label, value in labels.items())
+    for pool, given in values["pools"].items():
+        if host["lost"] is not True and not fleet.templated(given["hosts"]) and fleet.matches(fleet.selector(given["hosts"]), labels):
+            yield f"pool_{pool}"
+
+
+def _by_text(written: Mapping[str, Any]) -> dict[str, Any]:
+    """A fleet file whose names are text: YAML reads the name 101 as a number."""
+    return {
+        section: {str(name): value for name, value in named.items()} if isinstance(named, Mapping) else named
+        for section, named in written.items()
+    }
 
 
 def _bare(value: Any) -> Any:
@@ -88,14 +106,20 @@ def _bare(value: Any) -> Any:
     return plain(value) if known else "{{ vaulted }}"
 
 
-def _own(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Our own words about hosts, without their variables, among which are secrets."""
-    return {name: {word: value for word, value in host.items() if word != "vars" and value is not None} for name, host in hosts.items()}
+def _own(host: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own words about a host, without its variables, among which are secrets."""
+    return {word: value for word, value in host.items() if word in _words() and value is not None}
 
 
-def _entry(pool: Mapping[str, Any]) -> dict[str, Any]:
+def _words() -> Collection[str]:
+    found: Collection[str] = spec("fleet", "inventory")["hosts"]["suboptions"]
+    return found
+
+
+def _entry(pool: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """What each of a pool's replicas is told, as far as the file says it."""
-    return {"state": pool.get("state") or "running", **({"profile": pool["profile"]} if pool.get("profile") else {})}
+    named = {"profile": pool["profile"]} if pool.get("profile") else {}
+    return {**fleet.worked_in(named, defaults), "state": pool.get("state") or "running"}
 
 
 def _tell(path: str, faults: Iterable[tuple[int, str]]) -> int:
@@ -122,16 +146,19 @@ def _bad_yaml(path: str) -> list[tuple[int, str]]:
     return []
 
 
-def _line(node: yaml.Node | None, path: str) -> int:
-    """The line of what a path such as ``pools.farm.update`` or ``emulators.ws-01[0].cpu`` names, or of as much of it as there is."""
-    line = node.start_mark.line + 1 if node is not None else 1
+def _line(node: yaml.Node | None, path: str, line: int = 1) -> int:
+    """The line of what a path such as ``pools.farm.update`` or ``emulators.ws-01[0].cpu`` names, or of as much of it as there is.
+
+    ``line``: of the key that holds ``node``.
+    """
     if isinstance(node, yaml.MappingNode):
         for key, value in sorted(node.value, key=lambda item: -len(item[0].value)):  # a key may hold dots: the longest that fits
             if (rest := _after(path, str(key.value))) is not None:
-                return max(key.start_mark.line + 1, _line(value, rest)) if rest else int(key.start_mark.line + 1)
+                return _line(value, rest, key.start_mark.line + 1)
     if isinstance(node, yaml.SequenceNode) and (item := re.match(r"\[(\d+)\]\.?", path)) and int(item[1]) < len(node.value):
-        return _line(node.value[int(item[1])], path[item.end() :])
-    return int(line)
+        entry = node.value[int(item[1])]
+        return _line(entry, path[item.end() :], entry.start_mark.line + 1)
+    return line
 
 
 def _after(path: str, key: str) -> str | None:

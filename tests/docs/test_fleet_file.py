@@ -176,7 +176,7 @@ def test_every_key_is_documented() -> None:
     assert [key for key in keys if f"| `{key}` |" not in page] == []
 
 
-def fleets() -> list[tuple[str, str]]:
+def _fleets() -> list[tuple[str, str]]:
     """Every fleet file that is shown or shipped: whose it is, and its text. One that leaves out ``plugin`` shows a part."""
     found = [("fleet.yml", sidecar("fleet", "inventory")["EXAMPLES"])]
     for block in pages.every("yaml"):
@@ -187,7 +187,7 @@ def fleets() -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("text", [pytest.param(text, id=f"{number}-{whose}") for number, (whose, text) in enumerate(fleets())])
+@pytest.mark.parametrize("text", [pytest.param(text, id=f"{number}-{whose}") for number, (whose, text) in enumerate(_fleets())])
 def test_fleets_that_are_shown_are_taken(text: str, tmp_path: Path) -> None:
     words = yaml.safe_load(text)
     if "plugin" not in words:

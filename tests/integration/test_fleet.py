@@ -178,6 +178,46 @@ def test_a_drained_host_gives_up_its_replicas_as_the_pool_says(site: Site) -> No
     assert site.replicas() == ALL
 
 
+def test_a_move_that_is_killed_at_any_stage_loses_nothing_and_is_ended_by_the_next_run(tmp_path: Path) -> None:
+    """The controller dies without a word; between two runs no replica is without its data, and none is there twice as a whole one."""
+    with fleets.site(tmp_path, hosts=2, replicas=1) as site:
+        site.pool(on_move="backup", move_folder="\\\\files\\ldfleet")
+        site.agreed()
+        here, there = 1, 2
+        site.world(here).find("farm-000").guest.files["/sdcard/score.txt"] = b"42"
+        for stage in range(1, 6):
+            site.host(here, drain=True)
+            site.host(there, drain=False)
+            _killed_at(site, stage)
+            assert _scores(site), stage
+            done = site.apply()
+            assert not done.faults, (stage, done.faults)
+            assert site.fleet.plan().in_sync
+            assert site.titles() == {f"sim-{here:02d}": [], f"sim-{there:02d}": ["FARM-000"]}, stage
+            assert _scores(site) == [b"42"]
+            here, there = there, here
+
+
+def _killed_at(site: Site, stage: int) -> None:
+    """Apply, and kill the controller when it has begun the stage and its hosts are at it."""
+    applying = site.fleet.apply()
+    begun = 0
+    for event in applying.events():
+        begun += isinstance(event, TaskStarted) and event.name == "Begin the stage"
+        if begun == stage and isinstance(event, TaskStarted) and event.name == "Carry the emulators over":
+            applying.cancel(0)
+            break
+    assert applying.wait(60).cancelled
+
+
+def _scores(site: Site) -> list[bytes]:
+    """What the guests of the replica keep, wherever it is."""
+    found = [
+        world.find("farm-000").guest.files.get("/sdcard/score.txt") for world in map(site.world, (1, 2)) if "farm-000" in world.titles()
+    ]
+    return [data for data in found if data is not None]
+
+
 def test_a_saved_plan_is_carried_out_as_it_is_or_refused_with_the_reason(site: Site, tmp_path: Path) -> None:
     saved = tmp_path / "plan.json"
     made = site.fleet.plan()

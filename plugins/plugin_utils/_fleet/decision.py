@@ -68,7 +68,7 @@ def read(data: Mapping[str, Any]) -> Decision:
 def fleet(values: Mapping[str, Any], spec: Spec, entry: Spec, max_destroy: str | None = None) -> Fleet:
     """The fleet of a fleet file's words, with all templates filled in. Raises BadOptions."""
     said = values if max_destroy is None else {**values, "max_destroy": max_destroy}
-    return fleets.build(fleets.checked(said, spec, entry))
+    return fleets.build(fleets.checked(said, spec, entry, templates=False))
 
 
 def looked(declared: Fleet, results: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Look]:
@@ -153,7 +153,9 @@ def _still(saved: Mapping[str, Any], mark: str, looks: Mapping[str, Look]) -> tu
     found = read(saved["decision"])
     moved = {name: _moved(name, found.digests, looks) for name in looks}
     stale = {name: reason for name, reason in moved.items() if reason is not None}
-    return replace(found, placement=_without(found.placement, stale), rollout=_rest(found.rollout, found.placement, stale)), stale
+    gone = {*stale, *(name for name, seen in looks.items() if not seen.known)}
+    still = {name: digest for name, digest in found.digests.items() if name not in gone}
+    return Decision(_without(found.placement, gone), _rest(found.rollout, found.placement, gone), still), stale
 
 
 def _moved(name: str, digests: Mapping[str, str], looks: Mapping[str, Look]) -> str | None:
@@ -179,11 +181,9 @@ def _without(placed: Placement, hosts: Collection[str]) -> Placement:
 
 
 def _rest(rolled: Rollout, placed: Placement, hosts: Collection[str]) -> Rollout:
-    waves = {
-        pool: tuple(tuple(title for title in titles if placed.at[title] not in hosts) for titles in each)
-        for pool, each in rolled.waves.items()
-    }
-    return replace(rolled, waves=waves)
+    there = _without(placed, hosts).at
+    waves = {pool: tuple(tuple(title for title in titles if title in there) for titles in each) for pool, each in rolled.waves.items()}
+    return Rollout(waves, rolled.kept & there.keys(), rolled.restarts & there.keys())
 
 
 def wave(
@@ -216,20 +216,14 @@ def wave(
         "changed": False,
         "hosts": {
             host: {
-                "emulators": rollout.entries(declared, placed, rolled, progress, number, host),
+                "emulators": rollout.entries(declared, placed, keeping, host, progress),
                 "restart": sorted(title for title in restarts if placed.at[title] == host and (checking or rolled.turn(title) == number)),
             }
             for host in sorted(part)
         },
-        "moves": []
-        if checking
-        else [move.title for move in placed.moves if move.how == "backup" and _goes(rolled, progress, move, number)],
+        "moves": [title for title in placed.carried if not checking and rolled.turn(title) == number and title not in keeping],
         "progress": _progress_written(progress),
     }
-
-
-def _goes(rolled: Rollout, progress: Progress, move: Move, number: int) -> bool:
-    return rolled.turn(move.title) == number and move.title not in rolled.later(number, progress.stopped)
 
 
 def stage(

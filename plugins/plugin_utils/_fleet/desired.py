@@ -201,6 +201,8 @@ def build(
             **_profile(entry, profiles or {}, path, problems),
             **{k: v for k, v in entry.items() if v is not None},
         }
+        if entry.get("clone_from") is None and merged.get("clone_from") == merged["name"]:
+            del merged["clone_from"]  # the source of a profile's clones may have that profile itself
         if entry.get("members"):
             families.append(_family(merged, path, problems))
         elif entry.get("count") is not None:

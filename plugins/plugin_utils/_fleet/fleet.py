@@ -89,7 +89,10 @@ class Update:
 
 @dataclass(frozen=True)
 class Pool:
-    """``hosts``: None for all, else label -> the values that will do. ``wants``: cores and MiB of each replica, 0 where nobody said."""
+    """``hosts``: None for all, else label -> the values that will do. ``wants``: cores and MiB of each replica, 0 where nobody said.
+
+    ``settings``: the defaults, where no profile brings them.
+    """
 
     name: str
     profile: str | None
@@ -103,11 +106,12 @@ class Pool:
     update: Update = Update()
     wants: tuple[int, int] = (0, 0)
     clone_from: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     revision: str = ""
 
     def takes(self, host: Host) -> bool:
         """Whether a host is one of the pool's."""
-        return self.hosts is None or all(host.labels.get(label) in values for label, values in self.hosts.items())
+        return matches(self.hosts, host.labels)
 
     def title(self, number: int) -> str:
         """Of a replica."""
@@ -124,12 +128,12 @@ class Pool:
     @property
     def entry(self) -> dict[str, Any]:
         """What the module emulators is told of each replica, but for its name."""
-        return {"state": self.state, **({"profile": self.profile} if self.profile is not None else {})}
+        return {**self.settings, "state": self.state, **({"profile": self.profile} if self.profile is not None else {})}
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """``pinned``: entries of the module emulators by host. ``profiles``: with what they inherit worked in.
+    """``pinned``: entries of the module emulators by host. ``profiles``: with what they inherit and the defaults worked in.
 
     ``max_destroy``: how many owned emulators may be removed at once because nobody names them any more or their number is too high.
     """
@@ -138,7 +142,6 @@ class Fleet:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     pinned: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
     purge: bool = False
     max_destroy: Share = Share(0)
 
@@ -152,25 +155,30 @@ def fingerprint(data: object) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def checked(data: Mapping[str, Any], spec: Spec, entry: Spec) -> dict[str, Any]:
-    """The file's words against ``spec`` (of the file) and ``entry`` (of an emulator); strings with a template pass. Raises BadOptions.
+def checked(data: Mapping[str, Any], spec: Spec, entry: Spec, templates: bool = True) -> dict[str, Any]:
+    """The file's words against ``spec`` (of the file) and ``entry`` (of an emulator). Raises BadOptions.
 
-    ``spec``'s hosts, pools, profiles and emulators are mappings by name, whose suboptions each of them takes.
+    ``spec``'s hosts, pools, profiles and emulators are mappings by name, whose suboptions each of them takes. ``templates``: strings with a
+    template pass, but not where the rest of the file hangs on what they stand for.
     """
     problems: list[BadOption] = []
+    check = _Check(templates, problems)
     top = {name: {**option, "suboptions": None} if name in _BY_NAME else option for name, option in spec.items()}
-    values = _checked(top, data, "", problems)
+    values = check(top, {name: value for name, value in data.items() if check.plain(value, name, (*_BY_NAME, "defaults"))}, "")
     inner = {name: {**option, "default": None} for name, option in entry.items() if name not in desired.ENTRYS_OWN}
     hosts, pools = spec["hosts"]["suboptions"], spec["pools"]["suboptions"]
-    values["hosts"] = {name: _host(name, given, hosts, problems) for name, given in _named(values, "hosts", problems)}
-    values["defaults"] = _checked(inner, values["defaults"] or {}, "defaults", problems)
-    profile = {**inner, "inherit": {"type": "str"}}
-    values["profiles"] = {n: _checked(profile, given, f"profiles.{n}", problems) for n, given in _named(values, "profiles", problems)}
-    values["pools"] = {n: _checked(pools, given, f"pools.{n}", problems) for n, given in _named(values, "pools", problems)}
-    values["emulators"] = {name: given or [] for name, given in (values["emulators"] or {}).items()}
+    values["hosts"] = {name: _host(name, given, hosts, check) for name, given in _named(values, "hosts", problems)}
+    values["defaults"] = check(inner, values["defaults"] or {}, "defaults")
+    profile = {**inner, **spec["profiles"]["suboptions"]}
+    values["profiles"] = {name: check(profile, given, f"profiles.{name}") for name, given in _named(values, "profiles", problems)}
+    for name, given in values["profiles"].items():
+        check.plain(given["inherit"], f"profiles.{name}.inherit")
+    values["pools"] = {name: check(pools, given, f"pools.{name}") for name, given in _named(values, "pools", problems)}
     listed = {"type": "list", "elements": "dict", "suboptions": {n: o for n, o in entry.items() if n not in ("count", "members", "moving")}}
-    spec_of_lists = dict.fromkeys(values["emulators"], listed)
-    values["emulators"] = _checked(spec_of_lists, values["emulators"], "emulators", problems)
+    values["emulators"] = {str(name): _list(given, f"emulators.{name}", check) for name, given in (values["emulators"] or {}).items()}
+    values["emulators"] = check(dict.fromkeys(values["emulators"], listed), values["emulators"], "emulators")
+    if not problems:
+        inherited(values["profiles"], {}, problems)
     if problems:
         raise BadOptions(problems)
     return values
@@ -179,12 +187,39 @@ def checked(data: Mapping[str, Any], spec: Spec, entry: Spec) -> dict[str, Any]:
 _BY_NAME = ("hosts", "pools", "profiles", "emulators")
 
 
-def _checked(spec: Spec, given: Mapping[str, Any], where: str, problems: list[BadOption]) -> dict[str, Any]:
-    try:
-        return options.checked(spec, given, desired.TAKERS, where, templates=True)
-    except BadOptions as bad:
-        problems += bad.problems
-        return dict.fromkeys(spec)
+@dataclass(frozen=True)
+class _Check:
+    """Checks one mapping, and gathers its faults among those of the file."""
+
+    templates: bool
+    problems: list[BadOption]
+
+    def __call__(self, spec: Spec, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+        try:
+            return options.checked(spec, given, desired.TAKERS, where, self.templates)
+        except BadOptions as bad:
+            self.problems.extend(bad.problems)
+            faulty = {_first(problem.about.removeprefix(f"{where}." if where else "")) for problem in bad.problems}
+            return {name: given.get(name) if name not in faulty else None for name in spec}
+
+    def plain(self, value: object, where: str, among: Collection[str] | None = None) -> bool:
+        """Whether a value is no template. Groups, inheritance and defaults are worked in before any template is filled in."""
+        if not options.is_template(value) or (among is not None and where not in among):
+            return True
+        self.problems.append(BadOption(where, f"is {shown(value)}", "no template can stand for it, only for single values"))
+        return False
+
+
+def _first(path: str) -> str:
+    """The option that a path begins with."""
+    return re.split(r"[.\[]", path, maxsplit=1)[0]
+
+
+def _list(given: Any, where: str, check: _Check) -> Any:
+    """A host's entries, without those that are templates."""
+    if not isinstance(given, list | tuple):
+        return (given or []) if check.plain(given, where) else []
+    return [entry for number, entry in enumerate(given) if check.plain(entry, f"{where}[{number}]")]
 
 
 def _named(values: Mapping[str, Any], section: str, problems: list[BadOption]) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -195,18 +230,18 @@ def _named(values: Mapping[str, Any], section: str, problems: list[BadOption]) -
             yield str(name), given or {}
 
 
-def _host(name: str, given: Mapping[str, Any], spec: Spec, problems: list[BadOption]) -> dict[str, Any]:
+def _host(name: str, given: Mapping[str, Any], spec: Spec, check: _Check) -> dict[str, Any]:
     """A host's own words, and beside them (``vars``) whatever else it has, which are variables of Ansible."""
     where = f"hosts.{name}"
     if not _HOST_NAME.fullmatch(name):
-        problems.append(BadOption(where, "is no name for a host", "letters, digits, dots, dashes and underscores are wanted"))
+        check.problems.append(BadOption(where, "is no name for a host", "letters, digits, dots, dashes and underscores are wanted"))
     own = {word: value for word, value in given.items() if word in spec}
     others = {word: value for word, value in given.items() if word not in spec}
     for word in others:
         meant = difflib.get_close_matches(str(word), spec, n=1, cutoff=_NEAR)
         if meant:
-            problems.append(BadOption(f"{where}.{word}", "is not an option", f"did you mean {meant[0]}?"))
-    return {**_checked(spec, own, where, problems), "vars": others}
+            check.problems.append(BadOption(f"{where}.{word}", "is not an option", f"did you mean {meant[0]}?"))
+    return {**check(spec, own, where), "vars": others}
 
 
 def templated(value: object) -> bool:
@@ -221,26 +256,34 @@ def templated(value: object) -> bool:
 def build(values: Mapping[str, Any]) -> Fleet:
     """From what ``checked`` returned, without templates. Raises BadOptions with every fault."""
     problems: list[BadOption] = []
-    profiles = inherited(values["profiles"], problems)
     defaults = _given(values["defaults"])
+    profiles = inherited(values["profiles"], defaults, problems)
+    said = _Said(values["profiles"], values["defaults"])
+    problems += said.problems(defaults, None)
+    for name in profiles:
+        problems += said.problems(profiles[name], name)
     hosts = {name: _built_host(name, given, problems) for name, given in values["hosts"].items()}
     pools = {name: _pool(name, given, profiles, defaults, hosts, problems) for name, given in values["pools"].items()}
-    pinned = {host: tuple(_given(entry) for entry in entries or ()) for host, entries in values["emulators"].items()}
-    problems += _pinned_problems(pinned, hosts, pools, profiles, defaults)
+    for pool in pools.values():
+        problems += said.problems(profiles.get(pool.profile or "", defaults), pool.profile, pool.name, max(0, min(pool.replicas, 2)))
+    pinned = {host: tuple(worked_in(entry, defaults) for entry in entries or ()) for host, entries in values["emulators"].items()}
+    problems += _pinned_problems(pinned, hosts, pools, profiles)
     max_destroy = Share.of(values["max_destroy"])
     if max_destroy is None:
         problems.append(BadOption("max_destroy", f"is {shown(values['max_destroy'])}", "a number or a percentage such as 10% is wanted"))
     if problems:
-        raise BadOptions(problems)
-    return Fleet(hosts, pools, pinned, profiles, defaults, bool(values["purge"]), max_destroy or Share(0))
+        raise BadOptions(list({str(problem): problem for problem in problems}.values()))
+    return Fleet(hosts, pools, pinned, profiles, bool(values["purge"]), max_destroy or Share(0))
 
 
 def _given(values: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (values or {}).items() if value is not None}
 
 
-def inherited(written: Mapping[str, Mapping[str, Any]], problems: list[BadOption]) -> dict[str, dict[str, Any]]:
-    """Each profile with what it inherits: its own words win, and a list (of apps) replaces the inherited one."""
+def inherited(
+    written: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], problems: list[BadOption]
+) -> dict[str, dict[str, Any]]:
+    """Each profile with what it inherits and, below that, the defaults: its own words win, and a list (of apps) replaces the inherited one."""
     found: dict[str, dict[str, Any]] = {}
     for name in written:
         merged: dict[str, Any] = {}
@@ -259,8 +302,43 @@ def inherited(written: Mapping[str, Mapping[str, Any]], problems: list[BadOption
                 problems.append(BadOption(where, f"is {shown(base)}, which no profile is called", near(base, written, "profiles")))
                 break
             line.append(base)
-        found[name] = merged
+        found[name] = {**_given(defaults), **merged}
     return found
+
+
+def worked_in(entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry with the defaults, unless its profile brings them. No task may add them to what it is told of a replica that keeps what it has."""
+    own = _given(entry)
+    return own if "profile" in own else {**_given(defaults), **own}
+
+
+@dataclass(frozen=True)
+class _Said:
+    """Which place of the file said an option, for messages: a profile, one that it inherits from, or the defaults."""
+
+    profiles: Mapping[str, Mapping[str, Any]]
+    defaults: Mapping[str, Any]
+
+    def where(self, option: str, profile: str | None) -> str:
+        """The path of the mapping that says it."""
+        line: list[str] = []
+        while profile is not None and profile in self.profiles and profile not in line:
+            if self.profiles[profile].get(option) is not None:
+                return f"profiles.{profile}"
+            line.append(profile)
+            profile = self.profiles[profile].get("inherit")
+        return "defaults" if self.defaults.get(option) is not None else f"profiles.{line[0]}" if line else "defaults"
+
+    def problems(self, options_: Mapping[str, Any], profile: str | None, name: str = "x", count: int = 0) -> Iterable[BadOption]:
+        """What the room of desired emulators says of settings and apps that ``count`` replicas are to have."""
+        alike = {"count": count} if count else {"members": True}
+        try:
+            desired.build([{**options_, "state": "present", "name": name, **alike}], where="")
+        except BadOptions as bad:
+            for problem in bad.problems:
+                option = _first(problem.about)
+                if option != "name":
+                    yield BadOption(f"{self.where(option, profile)}.{problem.about}", problem.problem, problem.advice)
 
 
 def near(word: object, names: Collection[str], what: str) -> str:
@@ -274,14 +352,12 @@ def _built_host(name: str, given: Mapping[str, Any], problems: list[BadOption]) 
     for word, value in capacity.items():
         if value < 0:
             problems.append(BadOption(f"hosts.{name}.capacity.{word}", f"is {value}", "0 or more is wanted"))
-    labels = {str(label): _word(value) for label, value in (given["labels"] or {}).items()}
     if given["lost"] and given["drain"]:
         problems.append(BadOption(f"hosts.{name}.drain", "stands beside lost", "a lost host has nothing to give up: drop one of the two"))
-    return Host(name, Capacity(**capacity), labels, bool(given["drain"]), bool(given["lost"]))
+    return Host(name, Capacity(**capacity), labels(given["labels"]), bool(given["drain"]), bool(given["lost"]))
 
 
 def _word(value: object) -> str:
-    """A label's value as text: YAML reads the words yes and 7 as something else."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -308,7 +384,6 @@ def _pool(
     if given["on_move"] == "backup" and not given["move_folder"]:
         problems.append(BadOption(f"{where}.move_folder", "is missing", "on_move: backup needs a folder that both hosts reach"))
     merged = {**defaults, **profiles.get(profile, {})}
-    problems += _entry_problems({**merged, "name": name, "members": True}, where if profile is None else f"profiles.{profile}")
     return Pool(
         name=name,
         profile=profile,
@@ -322,30 +397,36 @@ def _pool(
         update=_update(given["update"] or {}, f"{where}.update", problems),
         wants=(int(merged.get("cpu") or 0), int(merged.get("memory") or 0)),
         clone_from=merged.get("clone_from"),
+        settings={} if profile is not None else worked_in({}, defaults),
         revision=fingerprint(merged)[:10],
     )
 
 
-def _entry_problems(entry: Mapping[str, Any], where: str) -> Iterable[BadOption]:
-    """What the room of desired emulators says of settings and apps, named by where they were written."""
-    try:
-        desired.build([entry], where="")
-    except BadOptions as bad:
-        yield from (
-            BadOption(f"{where}.{problem.about}", problem.problem, problem.advice) for problem in bad.problems if problem.about != "name"
-        )
+def labels(written: Mapping[str, Any] | None) -> dict[str, str]:
+    """A host's labels and their values as text: YAML reads the words yes and 7 as something else."""
+    return {str(label): _word(value) for label, value in (written or {}).items()}
+
+
+def selector(written: Mapping[str, Any] | None) -> dict[str, frozenset[str]] | None:
+    """Which values of labels a pool's hosts must have; None where all will do."""
+    if written is None:
+        return None
+    listed = {str(label): value if isinstance(value, list | tuple) else [value] for label, value in written.items()}
+    return {label: frozenset(map(_word, values)) for label, values in listed.items()}
+
+
+def matches(wanted: Mapping[str, frozenset[str]] | None, has: Mapping[str, str]) -> bool:
+    """Whether a host's labels are those that a selector wants."""
+    return wanted is None or all(has.get(label) in values for label, values in wanted.items())
 
 
 def _selector(
     written: Mapping[str, Any] | None, hosts: Mapping[str, Host], where: str, problems: list[BadOption]
 ) -> Mapping[str, frozenset[str]] | None:
-    if written is None:
-        return None
-    found = {}
-    for label, values in written.items():
+    found = selector(written)
+    for label in found or ():
         _label(label, hosts, f"{where}.hosts.{label}", problems)
-        found[str(label)] = frozenset(_word(value) for value in (values if isinstance(values, list | tuple) else [values]))
-    if hosts and not any(all(host.labels.get(label) in values for label, values in found.items()) for host in hosts.values()):
+    if hosts and not any(matches(found, host.labels) for host in hosts.values()):
         problems.append(BadOption(f"{where}.hosts", "matches no host", "compare it with the labels of hosts"))
     return found
 
@@ -375,22 +456,19 @@ def _pinned_problems(
     hosts: Mapping[str, Host],
     pools: Mapping[str, Pool],
     profiles: Mapping[str, Mapping[str, Any]],
-    defaults: Mapping[str, Any],
 ) -> Iterable[BadOption]:
     for host, entries in pinned.items():
         where = f"emulators.{host}"
         if host not in hosts:
             yield BadOption(where, "is no host", near(host, hosts, "hosts"))
         try:
-            built = desired.build(entries, defaults, profiles, where=where)
+            built = desired.build(entries, None, profiles, where=where)
         except FleetError as bad:
             yield from (problem for problem in bad.each() if isinstance(problem, BadOption))
             continue
         for emulator in built.emulators:
-            pool = next((pool for pool in pools.values() if pool.number(emulator.name) is not None), None)
-            if pool is not None:
-                yield BadOption(
-                    f"{emulator.where}.name",
-                    f"is {shown(emulator.name)}, which is a replica of the pool {shown(pool.name)}",
-                    "give it another name",
-                )
+            for option, title in (("name", emulator.name), ("renamed_from", emulator.renamed_from)):
+                pool = next((pool for pool in pools.values() if title is not None and pool.number(title) is not None), None)
+                if pool is not None:
+                    told = f"is {shown(title)}, which is a replica of the pool {shown(pool.name)}"
+                    yield BadOption(f"{emulator.where}.{option}", told, "an emulator is either pinned or of a pool")

@@ -7,18 +7,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .errors import Guarded, Refused
 from .settings import IDENTITY
 
 #: A host's first words about why it cannot be asked are enough in a sentence about something else.
 _SHOWN = 120
+#: Codes of errors with any of which a host's task does nothing.
+_REFUSALS = (Refused.__name__, Guarded.__name__)
 
 
 @dataclass(frozen=True)
 class Member:
     """One emulator. ``up``: it is not stopped; ``available``: it runs, and its guest is not known to be silent.
 
-    ``steps``: what the plan does with it. ``moving``: it is on its way from another host. ``identity``: the values that tell this phone from others.
-    ``failed``: why the last run did not bring it to what was declared; empty when it did.
+    ``steps``: what the plan does with it. ``waits``: it is on its way already. ``moving``: it is on its way from another host.
+    ``identity``: the values that tell this phone from others. ``failed``: why the last run did not bring it to what was declared; empty when it did.
     """
 
     title: str
@@ -27,6 +30,7 @@ class Member:
     up: bool = False
     available: bool = False
     steps: tuple[str, ...] = ()
+    waits: bool = False
     failed: str = ""
     moving: bool = False
     identity: Mapping[str, Any] = field(default_factory=dict)
@@ -37,7 +41,7 @@ class Look:
     """``problem``: why nothing is known of the host; then nothing else is told. ``desktop``: somebody is logged on there.
 
     ``free_bytes``: of LDPlayer's drive, -1 where unknown. ``digest``: of all that can drift. ``new``: emulators that the plan would make there.
-    ``fault``: what could not be planned, or was not done, in the words of the host's own task.
+    ``fault``: what could not be planned, or was not done, in the words of the host's own task. ``refused``: why it did nothing at all.
     """
 
     members: Mapping[str, Member] = field(default_factory=dict)
@@ -47,6 +51,7 @@ class Look:
     digest: str = ""
     new: tuple[str, ...] = ()
     fault: str = ""
+    refused: str = ""
 
     @property
     def known(self) -> bool:
@@ -73,12 +78,14 @@ def read(result: Mapping[str, Any] | None) -> Look:
         digest=str(result.get("digest", "")),
         new=tuple(sorted(steps.keys() - {member.title for member in members})),
         fault=str(result.get("msg") or "the task failed") if result.get("errors") else "",
+        refused=next((_short(error["problem"]) for error in result.get("errors", ()) if error.get("code") in _REFUSALS), ""),
     )
 
 
 def _member(emulator: Mapping[str, Any], steps: Mapping[str, Iterable[str]], failed: Mapping[str, str]) -> Member:
     title = str(emulator["name"])
-    ready = next((c["status"] for c in emulator.get("conditions", ()) if c["type"] == "Ready"), "Unknown")
+    conditions = {c["type"]: c for c in emulator.get("conditions", ())}
+    ready = conditions.get("Ready", {}).get("status", "Unknown")
     return Member(
         title,
         owned=bool(emulator["owned"]),
@@ -86,6 +93,7 @@ def _member(emulator: Mapping[str, Any], steps: Mapping[str, Iterable[str]], fai
         up=emulator["state"] != "stopped",
         available=emulator["state"] == "running" and ready != "False",
         steps=tuple(steps.get(title, ())),
+        waits=conditions.get("Synced", {}).get("reason") == "Changing",
         failed=failed.get(title, ""),
         moving=bool(emulator.get("moving")),
         identity={option: value for option, value in emulator["settings"].items() if option in IDENTITY},

@@ -29,15 +29,10 @@ class Part:
     backups: Mapping[str, list[Entry]] = field(default_factory=dict)
 
 
-def entry(move: Move, pool: Pool, still: Entry, host: str, waits: bool, moved: Collection[str], stuck: Collection[str]) -> list[Entry]:
-    """What a wave's own task is told of a replica that moves. ``still``: what it is told where it stays as it is; ``waits``: its turn comes later."""
-    whole = {"name": move.title, **pool.entry}
-    if move.title in moved:
-        return [whole] if host == move.target else []
-    if waits or move.title in stuck:
-        return [still] if host == move.source else []
-    if move.how == "recreate":
-        return [whole if host == move.target else {"name": move.title, "state": "absent"}]
+def entries(move: Move, pool: Pool, host: str, moved: bool) -> list[Entry]:
+    """What a wave's own task is told of a replica whose turn it is, or was (``moved``)."""
+    if moved:
+        return [{"name": move.title, **pool.entry}] if host == move.target else []
     return [{"name": move.title, "state": "stopped", **({"moving": True} if host == move.target else {})}]
 
 

@@ -57,9 +57,15 @@ class Placement:
     holds: tuple[Hold, ...] = ()
     refusals: tuple[Refused, ...] = ()
 
-    def moving(self) -> dict[str, Move]:
-        """By title."""
-        return {move.title: move for move in self.moves}
+    @property
+    def carried(self) -> Mapping[str, Move]:
+        """Replicas that go with all that they are, by title."""
+        return {move.title: move for move in self.moves if move.how == "backup"}
+
+    @property
+    def recreated(self) -> Mapping[str, Move]:
+        """Replicas that are removed from one host and made anew on another, by title."""
+        return {move.title: move for move in self.moves if move.how == "recreate"}
 
 
 def place(fleet: Fleet, looks: Mapping[str, Look]) -> Placement:
@@ -67,6 +73,7 @@ def place(fleet: Fleet, looks: Mapping[str, Look]) -> Placement:
     work = _Work(fleet, looks)
     for pool in fleet.pools.values():
         work.stay(pool)
+    work.measure()
     for pool in fleet.pools.values():
         work.leave(pool)
         work.make(pool)
@@ -83,7 +90,7 @@ class _Work:
             name: looks.get(name, Look(problem="nobody looked at it")) for name in sorted(fleet.hosts) if not fleet.hosts[name].lost
         }
         self.unknown = [name for name, look in self.looks.items() if not look.known]
-        self.room = {name: _Room.of(self, name) for name in self.looks}
+        self.room: dict[str, _Room] = {}
         self.at: dict[str, str] = {}
         self.created: list[str] = []
         self.surplus: list[tuple[str, str]] = []
@@ -96,43 +103,45 @@ class _Work:
 
     def stay(self, pool: Pool) -> None:
         """Find where each replica is, and tell what has to go."""
-        self.leaving.setdefault(pool.name, [])
-        for title, found in sorted(self._found(pool).items(), key=lambda item: pool.number(item[0]) or 0):
-            arriving = [host for host in found if self.looks[host].members[title].moving]
-            places = [host for host in found if host not in arriving]
-            if arriving and not places and self.unknown:
-                self.holds.append(self._unknown(title))  # whether it still is where it comes from
+        leaving = self.leaving.setdefault(pool.name, [])
+        for number, places in sorted(self._found(pool).items()):
+            title = pool.title(number)
+            places = self._at_home(title, places)
+            owned = [host for host in places if self.looks[host].members[title].owned]
+            if number >= pool.replicas:
+                for host in owned:
+                    self._too_many(pool, title, host)
                 continue
-            if arriving and places:
-                self.arriving[title] = arriving[0]
-            self._stay(pool, title, places or arriving)
+            strangers = [host for host in places if host not in owned]
+            if strangers:
+                told = f"{shown(title)} is on {strangers[0]}, and ldfleet neither made nor adopted it; rename it there, or pin it under emulators"
+                self.holds.append(Hold(title, "NotOwned", told, fails=not owned))
+            for place, host in enumerate(sorted(owned, key=lambda host: self._keeps(pool, title, host))):
+                if place:
+                    self._twice(pool, title, host, self.at[title])
+                else:
+                    self._put(pool, title, host)
+                    if self._shall_leave(pool, host) or title in self.arriving:
+                        leaving.append((title, host))
 
-    def _stay(self, pool: Pool, title: str, places: list[str]) -> None:
-        strangers = [host for host in places if not self.looks[host].members[title].owned]
-        if strangers:
-            told = (
-                f"{shown(title)} is on {strangers[0]}, and ldfleet neither made nor adopted it; rename it there, or pin it under emulators"
-            )
-            self.holds.append(Hold(title, "NotOwned", told))
-        owned = [host for host in places if host not in strangers]
-        keeper = min(owned, key=lambda host: self._keeps(pool, title, host), default=None)
-        for host in owned:
-            if (pool.number(title) or 0) >= pool.replicas:
-                self._too_many(pool, title, host, f"is above replicas {pool.replicas}", pool.on_scale_down == "remove")
-            elif strangers or host != keeper:
-                other = strangers[0] if strangers else str(keeper)
-                goes = pool.on_scale_down == "remove" or (pool.on_move == "recreate" and self._leaves(pool, host) and not strangers)
-                if not goes:
-                    self.holds.append(self._twice(title, host, other))
-                self._too_many(pool, title, host, f"is on {other} too", goes)
-            else:
-                self._put(pool, title, host)
-                if self._leaves(pool, host) or title in self.arriving:
-                    self.leaving[pool.name].append((title, host))
+    def _at_home(self, title: str, places: list[str]) -> list[str]:
+        """Where a replica is whole. A copy that is on its way is none as long as the one that it comes from is there, or may be."""
+        arriving = [host for host in places if self.looks[host].members[title].moving]
+        whole = [host for host in places if host not in arriving]
+        if arriving and whole:
+            self.arriving[title] = arriving[0]
+        elif arriving and self.unknown:
+            self.holds.append(self._unknown(title))
+        elif arriving:
+            return arriving[:1]
+        return whole
 
-    def _leaves(self, pool: Pool, host: str) -> bool:
-        """Whether replicas of a pool should leave a host."""
+    def _shall_leave(self, pool: Pool, host: str) -> bool:
         return self.fleet.hosts[host].drain or not pool.takes(self.fleet.hosts[host])
+
+    def measure(self) -> None:
+        """The room of each host, once it is known what stays there."""
+        self.room = {name: _Room.of(self, name) for name in self.looks}
 
     def _put(self, pool: Pool, title: str, host: str) -> None:
         self.at[title] = host
@@ -142,38 +151,45 @@ class _Work:
         """Of the label over which a pool is spread."""
         return self.fleet.hosts[host].labels.get(pool.spread) if pool.spread is not None else None
 
-    def _found(self, pool: Pool) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+    def _found(self, pool: Pool) -> dict[int, list[str]]:
+        """Hosts of each replica, by its number."""
+        found: dict[int, list[str]] = {}
         for host, look in self.looks.items():
             for title in look.members:
-                if pool.number(title) is not None:
-                    found.setdefault(title, []).append(host)
+                number = pool.number(title)
+                if number is not None:
+                    found.setdefault(number, []).append(host)
         return found
 
     def _keeps(self, pool: Pool, title: str, host: str) -> tuple[bool, bool, str]:
         """Of several that there should be one of: the one on a host of the pool that is not drained, then the one that runs."""
-        return self._leaves(pool, host), not self.looks[host].members[title].up, host
+        return self._shall_leave(pool, host), not self.looks[host].members[title].up, host
 
-    @staticmethod
-    def _twice(title: str, host: str, keeper: str) -> Hold:
-        told = f"{shown(title)} is on {keeper} and on {host}; the one on {host} is stopped and stays until you remove it"
-        return Hold(title, "Twice", told)
-
-    def _too_many(self, pool: Pool, title: str, host: str, reason: str, goes: bool) -> None:
-        """``goes``: it is removed, else it is stopped and stays."""
-        if goes and not self.looks[host].members[title].protected:
-            self.removals.append((title, host, reason))
+    def _twice(self, pool: Pool, title: str, host: str, keeper: str) -> None:
+        """What is there once more is stopped and kept, since nobody knows which of the two has what matters. It goes only where it was to be recreated
+        elsewhere: that was done, and then broken off."""
+        if pool.on_move == "recreate" and self._shall_leave(pool, host) and not self.looks[host].members[title].protected:
+            self.removals.append((title, host, f"is on {keeper} now"))
             return
-        if goes:
-            self.holds.append(Hold(title, "Protected", f"{shown(title)} {reason}, but it is protected and stays", fails=False))
+        told = f"{shown(title)} is on {keeper} and on {host}; the one on {host} is stopped and stays until you remove it"
+        self.holds.append(Hold(title, "Twice", told))
         self.surplus.append((title, host))
+
+    def _too_many(self, pool: Pool, title: str, host: str) -> None:
+        reason = f"is above replicas {pool.replicas}"
+        if pool.on_scale_down != "remove":
+            self.surplus.append((title, host))
+        elif self.looks[host].members[title].protected:
+            self.holds.append(Hold(title, "Protected", f"{shown(title)} {reason}, but it is protected and stays", fails=False))
+            self.surplus.append((title, host))
+        else:
+            self.removals.append((title, host, reason))
 
     def leave(self, pool: Pool) -> None:
         """Replicas on hosts that should not have them."""
         for title, host in self.leaving[pool.name]:
             why = "is drained" if self.fleet.hosts[host].drain else f"is none of the hosts of {pool.name}"
-            if title in self.arriving:
-                why = f"began to give it to {self.arriving[title]}"
+            why = f"began to give it to {self.arriving[title]}" if title in self.arriving else why
             member = self.looks[host].members[title]
             if pool.on_move == "refuse":
                 told = f"{shown(title)} waits on {host}, which {why}; on_move: backup or recreate lets it move"
@@ -183,13 +199,14 @@ class _Work:
                     Hold(title, "Protected", f"{shown(title)} stays on {host}, which {why}, because it is protected", fails=False)
                 )
             else:
-                arriving = self.arriving.get(title)
-                target, reasons = self._choose(pool, moving=True) if arriving is None else (arriving, "")
+                self.spread[pool.name, self._value(pool, host)] -= 1
+                target, reasons = self._choose(pool, title, whole=pool.on_move == "backup")
+                target = self.arriving.get(title, target)
+                self.spread[pool.name, self._value(pool, target or host)] += 1
                 if target is None:
                     self.holds.append(Hold(title, "NoRoom", f"{shown(title)} cannot leave {host}, which {why}: {reasons}"))
                 else:
                     self.moves.append(Move(title, host, target, pool.on_move, pool.move_folder or ""))
-                    self.spread[pool.name, self._value(pool, target)] += 1
                     self.room[target].take(pool)
 
     def make(self, pool: Pool) -> None:
@@ -200,7 +217,7 @@ class _Work:
             self.holds += [self._unknown(title) for title in missing]
             return
         for title in missing:
-            host, reasons = self._choose(pool)
+            host, reasons = self._choose(pool, title)
             if host is None:
                 self.holds.append(Hold(title, "NoRoom", f"no host takes {shown(title)}: {reasons}"))
                 continue
@@ -215,16 +232,16 @@ class _Work:
         )
         return Hold(title, "Unknown", message)
 
-    def _choose(self, pool: Pool, moving: bool = False) -> tuple[str | None, str]:
-        """The host for one more replica of a pool, or why none takes it, host by host."""
-        reasons = {name: self._against(pool, name, moving) for name in self.looks}
+    def _choose(self, pool: Pool, title: str, whole: bool = False) -> tuple[str | None, str]:
+        """The host for one more replica of a pool, or why none takes it, host by host. ``whole``: it comes with all it has, and needs no source."""
+        reasons = {name: self._against(pool, title, name, whole) for name in self.looks}
         fit = [name for name, reason in reasons.items() if reason is None]
         if not fit:
             told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "the fleet has no hosts"
             return None, told
         return min(fit, key=lambda name: (self.spread[pool.name, self._value(pool, name)], *self.room[name].preference(), name)), ""
 
-    def _against(self, pool: Pool, name: str, moving: bool) -> str | None:
+    def _against(self, pool: Pool, title: str, name: str, whole: bool) -> str | None:
         host, look = self.fleet.hosts[name], self.looks[name]
         if not look.known:
             return look.problem
@@ -232,9 +249,11 @@ class _Work:
             return f"is none of the hosts of {pool.name}"
         if host.drain:
             return "is drained"
+        if title in look.members:
+            return f"has another {shown(title)}"
         if not look.desktop and pool.state == "running":
             return "nobody is logged on"
-        if pool.clone_from is not None and not moving and not self._has(name, pool.clone_from):
+        if pool.clone_from is not None and not whole and not self._has(name, pool.clone_from):
             return f"has no {shown(pool.clone_from)} to clone from"
         return self.room[name].against(pool)
 
@@ -247,7 +266,8 @@ class _Work:
         if not self.fleet.purge:
             return
         for host, look in self.looks.items():
-            pinned = {entry.get(option) for entry in self.fleet.pinned.get(host, ()) for option in ("name", "clone_from", "renamed_from")}
+            entries = [{**self.fleet.profiles.get(entry.get("profile", ""), {}), **entry} for entry in self.fleet.pinned.get(host, ())]
+            pinned = {entry.get(option) for entry in entries for option in ("name", "clone_from", "renamed_from")}
             sources = {pool.clone_from for pool in self.fleet.pools.values()}
             for title, member in look.members.items():
                 if not member.owned or title in pinned | sources or self.fleet.pool_of(title) is not None:
@@ -304,7 +324,8 @@ class _Room:
         look = work.looks[name]
         pinned = {str(entry.get("name")) for entry in work.fleet.pinned.get(name, ()) if entry.get("state") != "absent"}
         counted = {title for title, member in look.members.items() if member.owned or member.up} | pinned
-        running = [pool for title in look.members if (pool := work.fleet.pool_of(title)) is not None and pool.state == "running"]
+        kept = [title for title in look.members if work.at.get(title) == name]
+        running = [pool for title in kept if (pool := work.fleet.pool_of(title)) is not None and pool.state == "running"]
         cpu, memory = (sum(pool.wants[part] for pool in running) for part in (0, 1))
         return _Room(work.fleet.hosts[name], len(counted), cpu, memory, look.free_bytes)
 

@@ -1,14 +1,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """In which order a placement comes true: waves, and what each host is told in each of them. Pure.
 
-A replica that runs and would be taken down for a change waits for its wave, so that no more of its pool are down than the file allows. All else
-(what is missing, what does not run, what is too much) comes with the first wave, so a broken replica never waits for its own mending. The next
-wave of a pool begins only when every changed replica of it is available; else the pool stops there, and the others go on.
+A replica that runs and would be taken down for a change, or made anew on another host, waits for its wave, so that no more of its pool are down than
+the file allows. All else (what is missing, what does not run, what is too much) comes with the first wave, so a broken replica never waits for its own
+mending. The next wave of a pool begins only when every changed replica of it is available; else the pool stops there, and the others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -74,14 +74,15 @@ def plan(fleet: Fleet, placement: Placement, looks: Mapping[str, Look], restart:
     restarts: set[str] = set()
     for pool in fleet.pools.values():
         members = {title: _member(placement, looks, title) for title in _present(pool, placement)}
-        again = {title for title, member in members.items() if member.up and (title in wishes or pool.name in wishes)}
-        changed = [title for title, member in members.items() if _CHANGES & set(member.steps) or title in again]
-        held = {title for title in changed if (pool.number(title) or 0) < pool.update.partition and title not in again}
+        leaving = members.keys() & {move.title for move in placement.moves}
+        again = {title for title, member in members.items() if member.up and (title in wishes or pool.name in wishes)} - leaving
+        changed = [title for title, member in members.items() if _CHANGES & set(member.steps) or title in again | leaving]
+        held = {title for title in changed if (pool.number(title) or 0) < pool.update.partition} - again - leaving
         kept |= held
         restarts |= again
-        going = placement.moving().keys() & members.keys()
-        disruptive = [title for title in {*changed, *going} if title not in held - going and members[title].available]
-        waves[pool.name] = tuple(_cut(pool, disruptive, members))
+        disruptive = [title for title in changed if title not in held and members[title].available]
+        down = sum(not member.available for member in members.values()) + sum(pool.number(title) is not None for title in placement.created)
+        waves[pool.name] = tuple(_cut(pool, disruptive, down if pool.state == "running" else 0))
     return Rollout({name: cut for name, cut in waves.items() if cut}, frozenset(kept), frozenset(restarts))
 
 
@@ -93,14 +94,13 @@ def _member(placement: Placement, looks: Mapping[str, Look], title: str) -> Memb
     return looks[placement.at[title]].members[title]
 
 
-def _cut(pool: Pool, disruptive: Sequence[str], members: Mapping[str, Member]) -> Iterable[tuple[str, ...]]:
-    """From the highest number down. What is not available already takes its share of the first wave: it is brought back in that wave."""
+def _cut(pool: Pool, disruptive: Sequence[str], down: int) -> Iterable[tuple[str, ...]]:
+    """From the highest number down. What is not available yet (``down``) takes its share of the first wave: it is brought up in that wave."""
     left = sorted(disruptive, key=lambda title: -(pool.number(title) or 0))
     budget = pool.update.budget(pool.replicas)
     if pool.state == "stopped":
         yield from [tuple(left)] if left else []
         return
-    down = sum(not member.available for member in members.values()) if pool.state == "running" else 0
     if left and down:
         yield tuple(left[: max(0, budget - down)])
         left = left[max(0, budget - down) :]
@@ -114,25 +114,21 @@ def begin(fleet: Fleet, placement: Placement, looks: Mapping[str, Look]) -> Prog
 
 def advance(fleet: Fleet, placement: Placement, rollout: Rollout, before: Progress, looks: Mapping[str, Look], wave: int) -> Progress:
     """Before a wave above 0, or after the last one. ``looks``: of the hosts that took part in the wave before, as they were then."""
-    moves = placement.moving()
-    home = {
-        **placement.at,
-        **{title: move.target for title, move in moves.items() if move.how == "recreate" and rollout.turn(title) < wave},
-    }
-    carried = {title for title, move in moves.items() if move.how == "backup"}
-    asked = [title for title, host in home.items() if host in looks and title not in carried]
-    down = (before.down - set(asked) - before.moved) | _down(fleet, home, looks, asked) | before.stuck.keys()
+    homes = _homes(placement, rollout.later(wave - 1, before.stopped))
+    carried = placement.carried.keys()
+    asked = [title for title, host in homes.items() if host in looks and title not in carried]
+    down = (before.down - set(asked) - before.moved) | _down(fleet, homes, looks, asked) | before.stuck.keys()
     found = dict(before.stopped)
     for name, waves in rollout.waves.items():
         pool = fleet.pools[name]
         if name in found or wave >= len(waves):
             continue
-        told = [_unwell(pool, home[title], looks, title) for title in waves[wave - 1] if title not in carried]
+        told = [_unwell(pool, homes[title], looks, title) for title in waves[wave - 1] if title not in carried]
         told += [f"{title}: {before.stuck[title]}" for title in waves[wave - 1] if title in before.stuck]
         bad = [reason for reason in told if reason]
         missing = sorted(title for title in down if pool.number(title) is not None)
-        if not bad and len(missing) + len(waves[wave]) > pool.update.budget(pool.replicas):
-            bad = [f"{title} on {home[title]} is not available" for title in missing]
+        if not bad and missing and len(missing) + len(waves[wave]) > pool.update.budget(pool.replicas):
+            bad = [f"{title} on {homes[title]} is not available" for title in missing]
         if bad:
             left = sum(len(titles) for titles in waves[wave:])
             more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
@@ -141,11 +137,17 @@ def advance(fleet: Fleet, placement: Placement, rollout: Rollout, before: Progre
     return replace(before, stopped=found, down=frozenset(down), faults={**before.faults, **faults}, files={})
 
 
-def _down(fleet: Fleet, home: Mapping[str, str], looks: Mapping[str, Look], titles: Iterable[str]) -> frozenset[str]:
+def _homes(placement: Placement, keeping: Collection[str]) -> dict[str, str]:
+    """The host of each replica, of which those that are recreated have moved unless they are among ``keeping``."""
+    moved = {title: move.target for title, move in placement.recreated.items() if title not in keeping}
+    return {**placement.at, **moved}
+
+
+def _down(fleet: Fleet, homes: Mapping[str, str], looks: Mapping[str, Look], titles: Iterable[str]) -> frozenset[str]:
     """Replicas that should run and are not available."""
     found = set()
     for title in titles:
-        pool, look = fleet.pool_of(title), looks.get(home[title])
+        pool, look = fleet.pool_of(title), looks.get(homes[title])
         member = look.members.get(title) if look is not None else None
         if pool is not None and pool.state == "running" and (member is None or not member.available):
             found.add(title)
@@ -156,8 +158,8 @@ def _unwell(pool: Pool, host: str, looks: Mapping[str, Look], title: str) -> str
     look = looks.get(host, Look(problem="it gave no answer"))
     member = look.members.get(title)
     where = f"{title} on {host}"
-    if not look.known:
-        return f"{where}: {look.problem}"
+    if not look.known or look.refused:
+        return f"{where}: {look.problem or look.refused}"
     if member is None:
         return f"{where} is gone"
     if member.failed:
@@ -165,20 +167,26 @@ def _unwell(pool: Pool, host: str, looks: Mapping[str, Look], title: str) -> str
     return f"{where} is not available" if pool.state == "running" and not member.available else None
 
 
-def entries(fleet: Fleet, placement: Placement, rollout: Rollout, progress: Progress, wave: int, host: str) -> list[dict[str, Any]]:
-    """What the module emulators is told of one host in a wave: its pinned emulators, its replicas, and what goes. Of replicas that keep what they
-    have only the state is told."""
-    kept, moves = rollout.later(wave, progress.stopped), placement.moving()
+_FRESH = Progress()
+
+
+def entries(fleet: Fleet, placement: Placement, keeping: Iterable[str], host: str, progress: Progress = _FRESH) -> list[dict[str, Any]]:
+    """What the module emulators is told of one host: its pinned emulators, its replicas, and what goes. ``keeping``: replicas that keep what they have,
+    so only their state is told."""
+    kept = {*keeping, *progress.stuck}
     told: list[dict[str, Any]] = [dict(entry) for entry in fleet.pinned.get(host, ())]
-    for title, at in sorted(placement.at.items()):
+    for title in sorted(title for title, home in _homes(placement, kept).items() if home == host):
         pool = fleet.pool_of(title)
         assert pool is not None
-        move = moves.get(title)
-        still = {"name": title, "state": pool.state}
-        if move is None:
-            told += [still if title in kept else {"name": title, **pool.entry}] if at == host else []
-        elif host in (move.source, move.target):
-            told += moving.entry(move, pool, still, host, title in kept or rollout.turn(title) > wave, progress.moved, progress.stuck)
+        if title not in placement.carried or title in kept:
+            told.append({"name": title, "state": pool.state} if title in kept else {"name": title, **pool.entry})
+    for move in placement.carried.values():
+        pool = fleet.pool_of(move.title)
+        assert pool is not None
+        if move.title not in kept and host in (move.source, move.target):
+            told += moving.entries(move, pool, host, move.title in progress.moved)
+    gone = [title for title, move in placement.recreated.items() if move.source == host and title not in kept]
+    told += [{"name": title, "state": "absent"} for title in gone]
     told += [{"name": title, "state": "stopped"} for title, at in placement.surplus if at == host]
     told += [{"name": title, "state": "absent"} for title, at, _reason in placement.removals if at == host]
     return told
@@ -186,19 +194,30 @@ def entries(fleet: Fleet, placement: Placement, rollout: Rollout, progress: Prog
 
 def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int) -> list[str]:
     """Hosts that have something to do in a wave."""
-    touched = {placement.at[title] for waves in rollout.waves.values() for title in (waves[wave] if wave < len(waves) else ())}
-    touched |= {host for move in placement.moves if rollout.turn(move.title) == wave for host in (move.source, move.target)}
-    if wave == 0:
-        touched |= {placement.at[title] for title in placement.created} | {host for _title, host, _reason in placement.removals}
-        touched |= {host for title, host in placement.surplus if looks[host].members[title].up}
-        touched |= {host for host, look in looks.items() if look.known and (look.fault or _to_do(look, rollout))}
-    return sorted(touched)
+    titles = {title for waves in rollout.waves.values() for title in (waves[wave] if wave < len(waves) else ())}
+    if not wave:
+        titles |= placement.created | ({move.title for move in placement.moves} - rollout.later(0, ()))
+    touched = {placement.at[title] for title in titles}
+    touched |= {move.target for move in placement.moves if move.title in titles}
+    if wave:
+        return sorted(touched)
+    touched |= {host for _title, host, _reason in placement.removals}
+    touched |= {host for title, host in placement.surplus if looks[host].members[title].up}
+    return sorted(touched | {host for host, look in looks.items() if look.known and _to_do(host, look, placement, rollout)})
 
 
-def _to_do(look: Look, rollout: Rollout) -> bool:
-    """Whether a look's plan has a step that is not put off."""
+def _to_do(host: str, look: Look, placement: Placement, rollout: Rollout) -> bool:
+    """Whether a look's plan has something that is not put off. What goes is none of that plan's business."""
     off = rollout.later(0, ())
-    return any(member.steps for title, member in look.members.items() if title not in off) or bool(look.new)
+    going = {title for title, at in placement.surplus if at == host}
+    open_ = [_open(member, title in off) for title, member in look.members.items() if title not in going]
+    return any(open_) or bool(look.new or look.fault)
+
+
+def _open(member: Member, keeps: bool) -> bool:
+    """Whether there is something to do about an emulator. One that keeps what it has is only brought to its state: a start or a stop, but not both."""
+    to_state = (Verb.START.value in member.steps) != (Verb.STOP.value in member.steps)
+    return member.waits or (to_state if keeps else bool(member.steps))
 
 
 def length(rollout: Rollout) -> int:
