@@ -131,7 +131,7 @@ def validate(file: File = _FILE, extra: Extra = None, vault: Vault = None, as_js
         _print_json({"hosts": sorted(found.hosts), "pools": pools, "code": 0})
         return
     told = ", ".join(f"{name} ({count})" for name, count in pools.items()) or "none"
-    typer.echo(f"{file} is right: {len(found.hosts)} hosts; pools: {told}")
+    typer.echo(f"{file} is right: {show.counted(len(found.hosts), 'host')}; pools: {told}")
 
 
 def plan(
@@ -429,7 +429,11 @@ def import_(
         }
         found = importing.imported(seen.hosts, only, members, project.profiles(file))
         project.add_emulators(file, out or file, found.defaults, found.profiles, found.entries)
-        typer.echo(f"{found.count} emulators of {len(found.entries)} hosts are in {out or file}, with {len(found.profiles)} profiles")
+        what, where, alike = (
+            show.counted(number, word)
+            for number, word in ((found.count, "emulator"), (len(found.entries), "host"), (len(found.profiles), "profile"))
+        )
+        typer.echo(f"imported into {out or file}: {what} of {where}, {alike}")
         for reason in found.left:
             typer.echo(f"left out: {reason}", err=True)
         if not adopt or not found.count:

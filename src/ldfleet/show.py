@@ -85,7 +85,9 @@ def _steps(steps: Sequence[Step], to: Console) -> None:
         if last and host != last:
             table.add_section()
         told = f"{action}{rest}"
-        table.add_row(Text(sign, style), "" if host == last else escape(host), escape(_names(list(dict.fromkeys(names)))), Text(told, style))
+        table.add_row(
+            Text(sign, style), "" if host == last else escape(host), escape(_names(list(dict.fromkeys(names)))), Text(told, style)
+        )
         last = host
     _block(table, to)
 
@@ -142,9 +144,14 @@ def outcome(of: Outcome, to: Console) -> None:
     _holds(of.holds, of.faults, to)
     faults(of.faults, to)
     hosts = len({step.host for step in of.steps})
-    done = f"{len(of.steps)} step{'s'[: len(of.steps) != 1]} on {hosts} host{'s'[: hosts != 1]}" if of.steps else "nothing"
+    done = f"{counted(len(of.steps), 'step')} on {counted(hosts, 'host')}" if of.steps else "nothing"
     end = "cancelled" if of.cancelled else "not all is as declared" if of.faults else "the fleet is as declared"
     _line(Text(f"Done: {done}; {end}.", "bold"), to)
+
+
+def counted(number: int, word: str) -> str:
+    """``1 host``, ``2 hosts``."""
+    return f"{number} {word}{'s'[: number != 1]}"
 
 
 def status(of: Plan, to: Console, emulators: bool) -> None:

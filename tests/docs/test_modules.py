@@ -88,13 +88,14 @@ def _variables() -> set[str]:
 
 def test_verbs_and_options_of_the_program_are_documented() -> None:
     group = typer.main.get_command(app)
-    page = (rig.ROOT / "docs" / "playbooks.md").read_text(encoding="utf-8")
+    page = (rig.ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     verbs = dict(_verbs(group))
-    assert [verb for verb in verbs if not re.search(rf"`ldfleet {verb}[ `]", page)] == []
+    assert [verb for verb in verbs if f"`ldfleet {verb}`" not in page] == []
     assert [option for parameter in group.params for option in parameter.opts if option not in page] == []
     for verb, command in verbs.items():
-        named = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
-        assert _missing(_PAGES.get(verb, "docs/playbooks.md"), named) == [], verb
+        named = [word for parameter in command.params for word in (*parameter.opts, *parameter.secondary_opts) if word.startswith("-")]
+        missing = _missing(_PAGES.get(verb, "docs/cli.md"), named)
+        assert [word for word in missing if word.startswith("--") or verb not in _PAGES] == [], verb
 
 
 def _verbs(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -106,7 +107,7 @@ def _verbs(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{before}{name}", command
 
 
-#: Where the options of a verb stand, if not with the others.
+#: Where the (long) options of a verb stand, if not with the others.
 _PAGES = {"conformance": "docs/conformance.md", "sim": "docs/simulator.md"}
 
 
