@@ -72,8 +72,8 @@ def is_fleet(document: object) -> bool:
 
 
 def files(page: Path) -> dict[str, str]:
-    """Python blocks that the reader is told to keep in a file, which their first line names; commands of the page run them."""
-    named = [(re.match(r"# (\S+\.py)\n", block.text), block.text) for block in blocks(page, "python")]
+    """Blocks that the reader is told to keep in a file, which their first line names; commands of the page use them."""
+    named = [(re.match(r"# (\S+\.(?:py|yml))\n", block.text), block.text) for block in (*blocks(page, "python"), *blocks(page, "yaml"))]
     return {found[1]: text for found, text in named if found}
 
 

@@ -96,7 +96,7 @@ def _yaml() -> list[object]:
 
 
 def _is_plays(document: object) -> bool:
-    return isinstance(document, list) and all("hosts" in item for item in document)
+    return isinstance(document, list) and all("hosts" in item or "ansible.builtin.import_playbook" in item for item in document)
 
 
 def _is_tasks(document: object) -> bool:
