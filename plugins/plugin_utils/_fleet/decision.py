@@ -218,6 +218,7 @@ def wave(
             host: {
                 "emulators": rollout.entries(declared, placed, keeping, host, progress),
                 "restart": sorted(title for title in restarts if placed.at[title] == host and (checking or rolled.turn(title) == number)),
+                **rollout.deadline(declared, placed, rolled, number, host),
             }
             for host in sorted(part)
         },
