@@ -71,6 +71,12 @@ def is_fleet(document: object) -> bool:
     return isinstance(document, dict) and set(document) <= set(spec("fleet", "inventory"))
 
 
+def files(page: Path) -> dict[str, str]:
+    """Python blocks that the reader is told to keep in a file, which their first line names; commands of the page run them."""
+    named = [(re.match(r"# (\S+\.py)\n", block.text), block.text) for block in blocks(page, "python")]
+    return {found[1]: text for found, text in named if found}
+
+
 def prose(page: Path) -> str:
     """A page without its blocks."""
     return _BLOCK.sub("", page.read_text(encoding="utf-8"))
