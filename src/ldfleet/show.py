@@ -85,7 +85,9 @@ def _steps(steps: Sequence[Step], to: Console) -> None:
         if last and host != last:
             table.add_section()
         told = f"{action}{rest}"
-        table.add_row(Text(sign, style), "" if host == last else escape(host), escape(_names(list(dict.fromkeys(names)))), Text(told, style))
+        table.add_row(
+            Text(sign, style), "" if host == last else escape(host), escape(_names(list(dict.fromkeys(names)))), Text(told, style)
+        )
         last = host
     _block(table, to)
 

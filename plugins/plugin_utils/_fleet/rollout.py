@@ -210,9 +210,10 @@ def _hosts(placement: Placement, title: str) -> set[str]:
     return {placement.at[title], *moves}
 
 
-def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int) -> list[str]:
-    """Hosts that have something to do in a wave."""
-    titles = {title for waves in rollout.waves.values() for title in (waves[wave] if wave < len(waves) else ())}
+def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int, stopped: Iterable[str] = ()) -> list[str]:
+    """Hosts that have something to do in a wave. ``stopped``: pools that do not go on."""
+    going = {pool: waves for pool, waves in rollout.waves.items() if pool not in set(stopped)}
+    titles = {title for waves in going.values() for title in (waves[wave] if wave < len(waves) else ())}
     if not wave:
         titles |= placement.created | ({move.title for move in placement.moves} - rollout.later(0, ()))
     touched = {placement.at[title] for title in titles}
