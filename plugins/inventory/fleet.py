@@ -43,11 +43,12 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             values = fleet.checked(_bare(written), spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"])
             if not fleet.templated({**values, "vars": None, "hosts": {name: _own(host) for name, host in values["hosts"].items()}}):
                 fleet.build(values)
+            faults = list(_twice(_composed(path), set()))
         except FleetError as error:
-            count = _tell(path, _placed(path, error))
-            raise AnsibleParserError(
-                f"{path} has {count} fault{'s'[: count > 1]} (told above)"
-            ) from None  # a cause would be told once more
+            faults = _placed(path, error)
+        if faults:
+            count = _tell(path, faults)
+            raise AnsibleParserError(f"{path} has {count} fault{'s'[: count > 1]} (told above)")
         self._fill(values, written)
 
     def _fill(self, values: Mapping[str, Any], written: Mapping[str, Any]) -> None:
@@ -130,14 +131,38 @@ def _tell(path: str, faults: Iterable[tuple[int, str]]) -> int:
     return len(listed)
 
 
+def _composed(path: str) -> yaml.Node | None:
+    found: yaml.Node | None = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    return found
+
+
+def _twice(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[int, str]]:
+    """Keys that stand in a mapping more than once. Ansible takes the last one and warns; here that could be a whole pool. ``seen``: nodes that were
+    looked into, which anchors may name again."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            first = lines.setdefault(str(key.value), line)
+            if first != line:
+                yield line, f"{key.value} stands here again, after line {first}; write it once"
+            yield from _twice(value, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _twice(item, seen)
+
+
 def _placed(path: str, error: FleetError) -> list[tuple[int, str]]:
-    root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    root = _composed(path)
     return [(_line(root, fault.about), str(fault)) for fault in error.each()]
 
 
 def _bad_yaml(path: str) -> list[tuple[int, str]]:
     try:
-        yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        _composed(path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         return [(mark.line + 1 if mark is not None else 1, f"is no YAML: {error.problem}")]

@@ -21,7 +21,7 @@ from .plans import BadPlan, Outcome, Plan, code_of
 from .runs import Event, Said, TaskStarted
 
 #: Exit codes (DESIGN section 8).
-_ERROR, _CHANGES, _STALE = 1, 2, 3
+_ERROR, _CHANGES, _STALE, _UNKNOWN = 1, 2, 3, 4
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The fleet file.", envvar="LDFLEET_FILE")]
 Limit = Annotated[str | None, typer.Option("--limit", "-l", help="Only these hosts (a pattern of Ansible's).")]
@@ -253,7 +253,7 @@ def status(
         _print_json(found.json())
     else:
         show.status(found, show.console(), emulators)
-    raise typer.Exit(code_of(found.faults, True))
+    raise typer.Exit(_UNKNOWN if any(host.problem for host in found.hosts.values()) else code_of(found.faults, True))
 
 
 def _watch(fleet: Fleet, first: Plan, emulators: bool, seconds: float) -> None:

@@ -78,7 +78,7 @@ class Fault:
     @property
     def subject(self) -> str:
         """What it is about, with the host where that is another thing."""
-        return f"{self.host}: {self.about}" if self.host and self.host != self.about else self.about
+        return f"{self.host}: {self.about}" if self.host and self.host.lower() != self.about.lower() else self.about or self.host
 
     def said(self, subject: str) -> str:
         """It in a sentence, of one thing or of several alike."""
@@ -216,7 +216,7 @@ def code_of(faults: Iterable[Fault], done: bool) -> int:
         return 0
     if all(code == "Stale" for code in codes):
         return 3
-    if all(code in ("Guarded", "Held") for code in codes):
+    if not done and any(code in ("Guarded", "Held") for code in codes):
         return 5
     return 4 if done or any(code in _PARTLY for code in codes) else 1
 

@@ -110,11 +110,12 @@ def test_a_restart_goes_in_waves_too_and_changes_nothing(site: Site) -> None:
 def test_a_replica_that_does_not_come_back_stops_its_pool_and_nothing_else(site: Site) -> None:
     site.agreed()
     site.words["profiles"]["game"]["memory"] = 2048
+    site.pool(update={"max_unavailable": 2, "progress_deadline": 30})
     site.world(3).quirks.starts = {"farm-005": ["hang"] * 20}
     done = site.apply()
     assert done.code == 4
     texts = [str(fault) for fault in done.faults]
-    assert any("farm-005" in text and "StartHangs" in text for text in texts)
+    assert any("farm-005" in text and "StartHangs" in text and "(Deadline: after 29 s" in text for text in texts), texts
     assert any("the rollout stopped: 4 of 6 keep what they had, because farm-005 on sim-03" in text for text in texts)
     assert [name for name in site.replicas() if name != "farm-005"] == ALL[:5]
     site.world(3).quirks.starts = {}

@@ -118,3 +118,30 @@ def test_each_batch_has_an_id_of_its_own() -> None:
     one.act([], 1)
     one.act([], 1)
     assert len(set(wire.ids)) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "ntlm: HTTPConnectionPool(host='10.0.0.1', port=5985): Max retries exceeded with url: /wsman (Caused by NewConnectionError("
+            "'<urllib3.connection.HTTPConnection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused'))",
+            "[Errno 111] Connection refused",
+        ),
+        (
+            "HTTPConnectionPool(host='ws', port=5985): Max retries exceeded with url: /wsman (Caused by NameResolutionError("
+            "\"<urllib3.connection.HTTPConnection object at 0x7f>: Failed to resolve 'ws' ([Errno -2] Name or service not known)\"))",
+            "Failed to resolve 'ws' ([Errno -2] Name or service not known)",
+        ),
+        (
+            "x (Caused by ConnectTimeoutError(<urllib3.connection.HTTPConnection object at 0x7f>, 'Connection to ws timed out. (connect timeout=30)'))",
+            "Connection to ws timed out. (connect timeout=30)",
+        ),
+        ("the WinRM service is busy", "the WinRM service is busy"),
+    ],
+)
+def test_an_unreachable_host_is_told_of_by_the_cause(said: str, told: str) -> None:
+    one, _, _ = session(*[AnsibleConnectionFailure(said)] * 4)
+    with pytest.raises(Unreachable) as failed:
+        one.ask([], 1000)
+    assert failed.value.problem == told

@@ -209,7 +209,7 @@ def wave(
             part |= set(rollout.busy(placed, rolled, known, later))
     else:
         progress = _after(declared, found, before, known, done, number)
-        part = set(rollout.busy(placed, rolled, known, number))
+        part = set(rollout.busy(placed, rolled, known, number, progress.stopped))
     keeping = rolled.later(number, progress.stopped)
     restarts = rolled.restarts - keeping
     return {
@@ -218,6 +218,7 @@ def wave(
             host: {
                 "emulators": rollout.entries(declared, placed, keeping, host, progress),
                 "restart": sorted(title for title in restarts if placed.at[title] == host and (checking or rolled.turn(title) == number)),
+                **rollout.deadline(declared, placed, rolled, number, host),
             }
             for host in sorted(part)
         },
@@ -270,7 +271,7 @@ def _after(
     number: int,
 ) -> Progress:
     """How far the rollout has come when a wave is over. ``number``: of the one that comes next."""
-    took = rollout.busy(found.placement, found.rollout, looks, number - 1)
+    took = rollout.busy(found.placement, found.rollout, looks, number - 1, before["stopped"])
     seen = {host: look.read(done[host]) for host in took if host in done}
     return rollout.advance(declared, found.placement, found.rollout, _progress(before), seen, number)
 

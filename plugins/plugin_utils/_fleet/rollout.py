@@ -192,9 +192,28 @@ def entries(fleet: Fleet, placement: Placement, keeping: Iterable[str], host: st
     return told
 
 
-def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int) -> list[str]:
-    """Hosts that have something to do in a wave."""
-    titles = {title for waves in rollout.waves.values() for title in (waves[wave] if wave < len(waves) else ())}
+def deadline(fleet: Fleet, placement: Placement, rollout: Rollout, wave: int, host: str) -> dict[str, int]:
+    """``start_timeout`` for a host in a wave, in seconds: the longest progress_deadline of the pools that change something there; none where they
+    say nothing."""
+    changing = {
+        pool
+        for pool, waves in rollout.waves.items()
+        for title in (waves[wave] if wave < len(waves) else ())
+        if host in _hosts(placement, title)
+    }
+    said = [update.progress_deadline for update in (fleet.pools[pool].update for pool in changing) if update.progress_deadline is not None]
+    return {"start_timeout": max(said)} if said else {}
+
+
+def _hosts(placement: Placement, title: str) -> set[str]:
+    moves = {move.target for move in placement.moves if move.title == title}
+    return {placement.at[title], *moves}
+
+
+def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int, stopped: Iterable[str] = ()) -> list[str]:
+    """Hosts that have something to do in a wave. ``stopped``: pools that do not go on."""
+    going = {pool: waves for pool, waves in rollout.waves.items() if pool not in set(stopped)}
+    titles = {title for waves in going.values() for title in (waves[wave] if wave < len(waves) else ())}
     if not wave:
         titles |= placement.created | ({move.title for move in placement.moves} - rollout.later(0, ()))
     touched = {placement.at[title] for title in titles}

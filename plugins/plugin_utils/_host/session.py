@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import random
+import re
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -231,7 +232,19 @@ _LONGEST_WHY = 300
 
 
 def _short(why: str) -> str:
+    why = _cause(why)
     return why if len(why) <= _LONGEST_WHY else f"{why[:_LONGEST_WHY]}…"
+
+
+def _cause(why: str) -> str:
+    """What happened, without what urllib3 wraps around it: ``… (Caused by NewConnectionError('<…>: Failed to …: [Errno 111] Connection refused'))``."""
+    _head, found, rest = why.rpartition("(Caused by ")
+    if not found:
+        return why
+    text = re.sub(r"<[^<>]* object at 0x[0-9a-f]+>[:,] ?|Failed to establish a new connection: ", "", rest.partition("(")[2])
+    while text.endswith(("'", '"')) or text.count(")") > text.count("("):
+        text = text[:-1]
+    return text.strip("'\" ")
 
 
 def _advice(why: str) -> str:
