@@ -283,6 +283,15 @@ def _pipe(path: Path, text: str) -> Iterator[Path]:
         thread.join()
 
 
+def printable(value: Any) -> Any:
+    """A value from a host as it may be shown: no character in it moves a cursor, changes a colour or turns the direction of writing."""
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in value)
+    if isinstance(value, Mapping):
+        return {str(printable(key)): printable(item) for key, item in value.items()}
+    return [printable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _told(event: Mapping[str, Any]) -> Iterator[Event]:
     """What an event of ansible-runner means here."""
     kind, data = str(event.get("event")), event.get("event_data") or {}
@@ -293,7 +302,7 @@ def _told(event: Mapping[str, Any]) -> Iterator[Event]:
     status = _STATUS.get(kind)
     action = str(data.get("resolved_action") or data.get("task_action") or "")
     if status is not None and action.startswith(f"{COLLECTION}."):
-        result = data.get("res") or {}
+        result = printable(data.get("res") or {})
         changed = status == "ok" and result.get("changed")
         yield HostResult(
             str(data.get("host")), "changed" if changed else status, result, str(data.get("task") or ""), action.rpartition(".")[2]
