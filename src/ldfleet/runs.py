@@ -103,11 +103,12 @@ class Order:
 class Job:
     """A playbook that runs. Its events can be read as they come, from this thread or from asyncio, and need not be read at all."""
 
-    def __init__(self, order: Order, watch: Callable[[Event], None] | None = None) -> None:
-        """Start it. ``watch`` is given every event, in the job's own thread."""
+    def __init__(self, order: Order, watch: Callable[[Event], None] | None = None, kept: int = _KEPT_EVENTS) -> None:
+        """Start it. ``watch`` is given every event, in the job's own thread. ``kept``: how many events wait for who reads them; ``dropped`` counts the
+        older ones, which are gone."""
         self._order = order
         self._watch = watch
-        self._events: deque[Event] = deque(maxlen=_KEPT_EVENTS)
+        self._events: deque[Event] = deque(maxlen=kept)
         self._news = threading.Condition()
         self._stop_by: float | None = None
         self._began = time.monotonic()
