@@ -15,6 +15,7 @@ import typer
 from . import __version__, cli_fleet, project
 from .demo import demo as run_demo
 from .runs import play
+from .sim import ways
 from .sim.farm import Farm, NoEngine, Plan
 from .sim.layout import Spec
 from .sim.server import PortTaken
@@ -67,6 +68,13 @@ def sim(
         ),
     ] = project.SIM_PORT,
     https: Annotated[bool, typer.Option("--https", help="Listen with TLS and a self-signed certificate instead of HTTP.")] = False,
+    ssh: Annotated[bool, typer.Option("--ssh", help="Listen for SSH too. --way ssh does so by itself.")] = False,
+    way: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How the inventory leads to a host: ntlm (as without it), certificate, psrp or ssh. More than once: hosts take them in turn."
+        ),
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="What runs the agent: port (Python), pwsh (PowerShell on Linux) or wine (PowerShell on the Windows API).")
     ] = "port",
@@ -81,19 +89,23 @@ def sim(
     state: Annotated[Path | None, typer.Option(help="Folder of the hosts' state, kept between runs. Without it, nothing is kept.")] = None,
     inventory: Annotated[Path | None, typer.Option(help="Write the inventory to this file instead of standard output.")] = None,
 ) -> None:
-    """Run simulated Windows hosts with LDPlayer on loopback until Ctrl-C, for any WinRM client."""
+    """Run simulated Windows hosts with LDPlayer on loopback until Ctrl-C, for any client of WinRM, PSRP and SSH."""
     if engine not in ("port", "pwsh", "wine"):
         raise typer.BadParameter(f"{engine!r} is no engine; port, pwsh or wine is wanted", param_hint="--engine")
+    takes = _ways(way or [ways.DEFAULT])
     specs = [_spec(number, chinese) for number in dict.fromkeys(ldplayer or ["9"])]
     with ExitStack() as stack:
         folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ldfleet-sim-")))
-        plan = Plan(hosts, port, https, engine, specs[0], speed, powershell_start=powershell_start, beside=tuple(specs[1:]))
+        plan = Plan(
+            hosts=hosts, port=port, https=https or "certificate" in takes, ssh=ssh or "ssh" in takes, engine=engine, spec=specs[0], speed=speed,
+            powershell_start=powershell_start, beside=tuple(specs[1:]),
+        )  # fmt: skip
         try:
             farm = stack.enter_context(Farm(plan, folder))
         except (NoEngine, PortTaken, OSError) as error:
             typer.echo(f"ldfleet sim: {error}", err=True)
             raise typer.Exit(1) from error
-        text = farm.inventory_text()
+        text = farm.inventory_text(*takes)
         if inventory is None:
             typer.echo(text)
         else:
@@ -107,6 +119,13 @@ def _spec(number: str, chinese: bool) -> Spec:
     if number not in _VERSIONS:
         raise typer.BadParameter(f"{number!r} is not simulated; 5, 9 or 14 is wanted", param_hint="--ldplayer")
     return Spec.chinese(_VERSIONS[number]) if chinese else Spec.of(_VERSIONS[number])
+
+
+def _ways(named: list[str]) -> list[str]:
+    wrong = [way for way in named if way not in ways.NAMES]
+    if wrong:
+        raise typer.BadParameter(f"{wrong[0]!r} is no way; {', '.join(ways.NAMES[:-1])} or {ways.NAMES[-1]} is wanted", param_hint="--way")
+    return named
 
 
 def _wait() -> None:

@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection: Basic, and Negotiate (NTLM or SPNEGO) with message encryption. One Authenticator a TCP connection.
+"""Who is at the other end of a connection: Basic, a client's certificate, NTLM or SPNEGO with message encryption. One Authenticator a TCP connection.
 
 The order of the NTLM messages and the form of the encrypted MIME body follow pywinrm 0.5, requests-ntlm 1.3 and pypsrp 0.9, which were run against it.
 """
@@ -23,6 +23,8 @@ from spnego.exceptions import SpnegoError
 
 _ENCRYPTED = 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
 _SOAP = "application/soap+xml;charset=UTF-8"
+#: What stands in the Authorization header of a client that shows its certificate in the TLS handshake.
+_CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Accounts:
         """Remove the file."""
         self._file.unlink(missing_ok=True)
 
+    def known(self, user: str) -> bool:
+        """Whether there is such an account."""
+        return user.lower() in self._users
+
     def check(self, user: str, password: str) -> bool:
         """A plain password; ``DOMAIN\\`` before the name is ignored."""
         known = self._users.get(user.rsplit("\\", 1)[-1].lower())
@@ -72,10 +78,11 @@ class Accounts:
 
 @dataclass(frozen=True)
 class Policy:
-    """winrm/config/service/auth. Windows' own defaults refuse Basic and unencrypted bodies; the simulator's take both."""
+    """winrm/config/service/auth. Windows' own defaults refuse Basic, certificates and unencrypted bodies; the simulator's take all."""
 
     basic: bool = True
     negotiate: bool = True
+    certificate: bool = True
     allow_unencrypted: bool = True
 
     def offers(self) -> tuple[str, ...]:
@@ -84,12 +91,13 @@ class Policy:
 
 
 class Authenticator:
-    """The state of one connection."""
+    """The state of one connection. ``shown``: the account that the client's certificate names."""
 
-    def __init__(self, accounts: Accounts, policy: Policy, tls: bool) -> None:
+    def __init__(self, accounts: Accounts, policy: Policy, tls: bool, shown: str | None = None) -> None:
         self._accounts = accounts
         self._policy = policy
         self._tls = tls
+        self._shown = shown
         self._context: spnego.ContextProxy | None = None
         self._user: str | None = None
 
@@ -100,6 +108,8 @@ class Authenticator:
             if self._user is not None and (encrypted or not plain_refused):
                 return Verdict(self._user)
             return Verdict(headers=self._policy.offers())
+        if header == _CERTIFICATE and self._policy.certificate and self._shown and self._accounts.known(self._shown):
+            return Verdict(self._shown)
         scheme, _, text = header.partition(" ")
         if scheme.lower() == "basic" and self._policy.basic and not plain_refused:
             return self._basic(text)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from . import powershell
+from . import certificates, powershell, ways
 from .assembly import assemble
 from .auth import Policy
 from .clock import Clock
 from .engine_powershell import RealPowerShell
 from .host import SimHost
 from .layout import Spec
-from .server import LOOPBACK, Endpoint, SimServer
-from .shells import Quotas
+from .quotas import Quotas
+from .server import Endpoint, SimServer
 from .wine import Seat
 
 #: Of the simulated accounts, which guard nothing.
@@ -29,7 +30,7 @@ class NoEngine(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to simulate. ``port``: of the first host's listener, one more for each further host (0: any free ones).
+    """What to simulate. ``port``: of the first host's listener, one more for each further host (0: any free ones); those of SSH follow.
 
     ``beside``: further LDPlayers on every host (engine port only).
 
@@ -39,6 +40,7 @@ class Plan:
     hosts: int = 1
     port: int = 0
     https: bool = False
+    ssh: bool = False
     engine: str = "port"
     spec: Spec = field(default_factory=Spec)
     speed: float = 1.0
@@ -56,14 +58,25 @@ class Farm:
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan = plan
-        self.folder = folder
+        self.folder = folder = folder.resolve()  # the inventory names files in it, and is used from anywhere
         self.hosts = [self._host(number) for number in range(1, plan.hosts + 1)]
-        ports = [0 if plan.port == 0 else plan.port + number for number in range(plan.hosts)]
-        self.endpoints = [
-            Endpoint(host, None if plan.https else port, port if plan.https else None, plan.policy, plan.quotas)
-            for host, port in zip(self.hosts, ports, strict=True)
-        ]
-        self.server = SimServer(self.endpoints, folder)
+        self.endpoints = [self._endpoint(host, number) for number, host in enumerate(self.hosts)]
+        folder.mkdir(parents=True, exist_ok=True)
+        self.client = certificates.client(folder, USER) if plan.https else None
+        self.server = SimServer(self.endpoints, folder, self.client[0] if self.client else None)
+        self._open = ExitStack()
+
+    def _endpoint(self, host: SimHost, number: int) -> Endpoint:
+        plan = self.plan
+        port, ssh = (number + plan.port, number + plan.port + plan.hosts) if plan.port else (0, 0)
+        return Endpoint(
+            host,
+            None if plan.https else port,
+            port if plan.https else None,
+            ssh if plan.ssh else None,
+            plan.policy,
+            plan.quotas,
+        )
 
     def _host(self, number: int) -> SimHost:
         name = f"{self.plan.prefix}{number:02d}"
@@ -100,35 +113,38 @@ class Farm:
         return found
 
     def __enter__(self) -> Farm:
-        self.server.__enter__()
+        with ExitStack() as opened:
+            opened.enter_context(self.server)
+            if self.plan.ssh:
+                from .ssh import SshServer  # its library takes long to load
+
+                opened.enter_context(SshServer(self.endpoints, self.folder))
+            self._open = opened.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.server.__exit__(*error)
+        self._open.close()
         for host in self.hosts:
             host.world.save()
 
-    def inventory(self, transport: str = "ntlm") -> dict[str, Any]:
-        """An Ansible inventory with every host in the group ``ldplayer``."""
-        hosts: dict[str, dict[str, Any]] = {
-            host.name.lower(): {"ansible_port": endpoint.https_port if self.plan.https else endpoint.http_port}
-            for host, endpoint in zip(self.hosts, self.endpoints, strict=True)
+    def inventory(self, *takes: str) -> dict[str, Any]:
+        """An Ansible inventory with every host in the group ``ldplayer``. ``takes``: the ways (ways.py), which hosts take in turn; NTLM."""
+        found = [self._variables(takes[number % len(takes)] if takes else ways.DEFAULT, number) for number in range(len(self.hosts))]
+        shared = {name: value for name, value in found[0].items() if all(other.get(name) == value for other in found)}
+        hosts = {
+            host.name.lower(): {name: value for name, value in own.items() if name == "ansible_port" or name not in shared}
+            for host, own in zip(self.hosts, found, strict=True)
         }
-        variables: dict[str, Any] = {
-            "ansible_connection": "winrm",
-            "ansible_host": LOOPBACK,
-            "ansible_user": USER,
-            "ansible_password": self.plan.password,
-            "ansible_winrm_scheme": "https" if self.plan.https else "http",
-            "ansible_winrm_transport": transport,
-        }
-        if self.plan.https:
-            variables["ansible_winrm_ca_trust_path"] = str(self.server.certificate)
+        shared.pop("ansible_port", None)
         if self.plan.engine == "wine":
             for host in self.hosts:
                 hosts[host.name.lower()]["ldplayer_install_dir"] = host.world.spec.install_dir
-        return {"ldplayer": {"hosts": hosts, "vars": variables}}
+        return {"ldplayer": {"hosts": hosts, "vars": shared}}
 
-    def inventory_text(self, transport: str = "ntlm") -> str:
+    def _variables(self, way: str, number: int) -> dict[str, Any]:
+        trust = self.server.certificate if self.plan.https else None
+        return ways.variables(way, self.endpoints[number], ways.Keys(USER, self.plan.password, trust, self.client, self.folder))
+
+    def inventory_text(self, *takes: str) -> str:
         """The same as YAML."""
-        return yaml.safe_dump(self.inventory(transport), sort_keys=False)
+        return yaml.safe_dump(self.inventory(*takes), sort_keys=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from . import commands, engine_port, powershell
 from .engine_powershell import RealPowerShell
 from .powershell import Script
-from .process import CommandLine, Output, Process
+from .process import CommandLine, Output, Process, Runspace
 from .windows import Answer, Caller, Program, Task
 from .world import World
 
@@ -48,9 +48,10 @@ class SimHost:
 
     def spawn(self, command: CommandLine) -> Process:
         """Start a command (process.Machine)."""
-        script = powershell.script(command.text)
+        default_shell = command.through == "powershell"
+        script = powershell.given(command.text, 1) if default_shell else powershell.script(command.text)
         job = self.world.new_job()
-        caller = Caller(command.user.rsplit("\\", 1)[-1], 0, job)
+        caller = _caller(command.user, job)
         if script is None:
             return _Thread(lambda _data: self._plain(command, caller), wants_input=False, ended=lambda: self.world.end_job(job))
         return _Thread(
@@ -58,6 +59,12 @@ class SimHost:
             wants_input=script.bootstrap,
             ended=lambda: self.world.end_job(job),
         )
+
+    def open_runspace(self, user: str) -> Runspace:
+        """Start the PowerShell of a PSRP session (process.Machine)."""
+        self.count(starts=1)
+        time.sleep(self.powershell_start_seconds)
+        return _Runspace(self, _caller(user, self.world.new_job()))
 
     def install(self, programs: Mapping[str, Program]) -> None:
         """Put further programs into the world, by their full Windows path."""
@@ -78,13 +85,20 @@ class SimHost:
             )
 
     def _plain(self, command: CommandLine, caller: Caller) -> Output:
-        return self._finished(commands.run(self.world, command.text, caller, not command.skip_cmd))
+        return self._finished(commands.run(self.world, command.text, caller, command.through == "cmd"))
 
     def _powershell(self, script: Script, command: CommandLine, data: bytes, caller: Caller) -> Output:
         self.count(starts=script.starts)
         time.sleep(self.powershell_start_seconds * script.starts)
-        if len(command.text) > commands.CMD_LIMIT and not command.skip_cmd:
+        if len(command.text) > commands.CMD_LIMIT and command.through == "cmd":
             return Output(b"", b"The command line is too long.\r\n", 1)
+        output = self.run(script, data, caller)
+        if command.through == "powershell" and output.exit_code and not _EXIT.search(command.text):
+            return replace(output, exit_code=1)  # powershell -c tells of a program only whether it failed
+        return output
+
+    def run(self, script: Script, data: bytes, caller: Caller) -> Output:
+        """Run a script in a PowerShell that has started."""
         if not script.bootstrap:
             return self._raw(script.text, caller)
         self.count(batches=1)
@@ -112,7 +126,7 @@ class SimHost:
 
     def _raw(self, text: str, caller: Caller) -> Output:
         """Scripts that are one plain command, as people type them; more would need a PowerShell."""
-        line = _GET_CONTENT.sub("type ", text.strip())
+        line = _GET_CONTENT.sub("type ", _EXIT.sub("", text).strip())
         if "\n" in line or any(mark in line for mark in "$;|{}()@`"):
             return Output(b"", b"simulated host: this engine runs single commands and ldfleet's own agent, no other PowerShell\r\n", 1)
         return self._finished(commands.run(self.world, line.removeprefix("&").strip().replace("'", '"'), caller, through_cmd=False))
@@ -124,6 +138,32 @@ class SimHost:
 
 #: The cmdlet with which roles read a file; what it prints is what cmd's own command prints.
 _GET_CONTENT = re.compile(r"(?i)\AGet-Content (?:-Path )?")
+#: With which Ansible's psrp plugin ends a command, so that its exit code is told.
+_EXIT = re.compile(r"(?i)\s*[;\n]\s*exit \$LASTEXITCODE\s*\Z")
+
+
+def _caller(user: str, job: int) -> Caller:
+    return Caller(user.rsplit("\\", 1)[-1], 0, job)
+
+
+class _Runspace:
+    """A PowerShell that is there already. What is started in it ends with it."""
+
+    def __init__(self, host: SimHost, caller: Caller) -> None:
+        self._host = host
+        self._caller = caller
+
+    def run(self, script: str) -> Process:
+        found = powershell.given(script, 0)
+        return _Thread(lambda data: self._inside(found, data), wants_input=found.bootstrap, ended=lambda: None)
+
+    def close(self) -> None:
+        self._host.world.end_job(self._caller.job)
+
+    def _inside(self, script: Script, data: bytes) -> Output:
+        self._host.count(starts=script.starts)
+        time.sleep(self._host.powershell_start_seconds * script.starts)
+        return self._host.run(script, data, self._caller)
 
 
 class _Thread:

@@ -46,6 +46,12 @@ def script(line: str) -> Script | None:
         line = inner.strip()
 
 
+def given(text: str, starts: int) -> Script:
+    """What runs when a PowerShell is given this text: itself, or what PowerShells inside it are given. ``starts``: PowerShells started for it so far."""
+    inner = script(text)
+    return Script(text, starts) if inner is None else Script(inner.text, starts + inner.starts)
+
+
 def _peeled(line: str) -> str | None:
     words = split(line) if "\n" not in line.strip() else []
     while len(words) > 1 and words[0].lower() in ("cmd", "cmd.exe") and words[1].lower() == "/c":

@@ -1,4 +1,4 @@
-"""What a remote shell runs and how it is spoken to. The wire (WS-Man, later SSH and PSRP) sees a machine only through these types.
+"""What a remote shell runs and how it is spoken to. The wire (WS-Man, PSRP, SSH) sees a machine only through these types.
 
 No socket, no XML and no LDPlayer here.
 """
@@ -7,21 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True)
 class CommandLine:
     """One command as a remote shell gives it to Windows.
 
-    ``text``: the whole command line. ``skip_cmd``: start it without ``cmd.exe /c``. ``codepage``: of the shell's hidden
-    console. ``user``: who is logged on to the shell. ``piped``: standard input is a pipe (False: a console without input).
+    ``text``: the whole command line. ``through``: what is given it: ``cmd.exe /c``, nothing (it is a program's own line), or ``powershell -c``,
+    where that is OpenSSH's default shell. ``codepage``: of the shell's hidden console. ``user``: who is logged on to the shell. ``piped``:
+    standard input is a pipe (False: a console without input).
     """
 
     text: str
     user: str
     codepage: int = 437
-    skip_cmd: bool = False
+    through: Literal["cmd", "nothing", "powershell"] = "cmd"
     piped: bool = True
     cwd: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +50,16 @@ class Process(Protocol):
         """End it and everything it started that has not left its job. Idempotent."""
 
 
+class Runspace(Protocol):
+    """A PowerShell that a PSRP session keeps: scripts run in it without a further start."""
+
+    def run(self, script: str) -> Process:
+        """Run a script; what it is fed are the lines of its input."""
+
+    def close(self) -> None:
+        """End it and everything that was started in it. Idempotent."""
+
+
 class Machine(Protocol):
     """A host that can run commands."""
 
@@ -62,3 +73,6 @@ class Machine(Protocol):
 
     def spawn(self, command: CommandLine) -> Process:
         """Start a command. A program that Windows cannot find is a process that ends with cmd.exe's message and exit code."""
+
+    def open_runspace(self, user: str) -> Runspace:
+        """Start the PowerShell of a PSRP session."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import selectors
 import socket
 import ssl
@@ -14,16 +12,12 @@ from http.client import HTTPException, HTTPMessage, parse_headers
 from io import BufferedReader
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
-from . import soap
+from . import certificates, soap
 from .auth import Accounts, Authenticator, Policy, Undecryptable
 from .process import Machine
-from .shells import Quotas, Refused, Shells
-from .soap import Fault, Request
+from .quotas import Quotas
+from .shells import Shells
+from .soap import Fault, Refused, Request
 from .wire import Wire, WireFault
 
 LOOPBACK = "127.0.0.1"
@@ -33,11 +27,12 @@ _LARGEST_HEADERS = 65_536
 
 @dataclass
 class Endpoint:
-    """One host's listeners. Ports: 0 takes a free one, None means no listener; the ports in use stand here once the server has started."""
+    """One host's listeners (SSH is ssh.py's). Ports: 0 takes a free one, None means no listener; the ports in use stand here once the server has started."""
 
     machine: Machine
     http_port: int | None = 0
     https_port: int | None = None
+    ssh_port: int | None = None
     policy: Policy = field(default_factory=Policy)
     quotas: Quotas = field(default_factory=Quotas)
     wire: Wire = field(default_factory=Wire)
@@ -52,11 +47,15 @@ class PortTaken(RuntimeError):
 
 
 class SimServer:
-    """Listeners for any number of endpoints, all on 127.0.0.1; one thread waits for connections, each connection has one of its own."""
+    """Listeners for any number of endpoints, all on 127.0.0.1; one thread waits for connections, each connection has one of its own.
 
-    def __init__(self, endpoints: list[Endpoint], folder: Path) -> None:
+    ``trusted``: the certificate (PEM) that clients may show.
+    """
+
+    def __init__(self, endpoints: list[Endpoint], folder: Path, trusted: Path | None = None) -> None:
         self.endpoints = endpoints
         self._folder = folder
+        self._trusted = trusted
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._connections: set[socket.socket] = set()
@@ -67,11 +66,13 @@ class SimServer:
     @property
     def certificate(self) -> Path:
         """The self-signed certificate of all HTTPS listeners, as PEM."""
-        return self._folder / "winrm.pem"
+        return certificates.listener(self._folder, LOOPBACK)[0]
 
     def __enter__(self) -> SimServer:
         self._folder.mkdir(parents=True, exist_ok=True)
-        context = _tls(self._folder) if any(endpoint.https_port is not None for endpoint in self.endpoints) else None
+        context = None
+        if any(endpoint.https_port is not None for endpoint in self.endpoints):
+            context = certificates.context(certificates.listener(self._folder, LOOPBACK), self._trusted)
         for endpoint in self.endpoints:
             if endpoint.http_port is not None:
                 endpoint.http_port = self._listen(endpoint, endpoint.http_port, None)
@@ -169,7 +170,8 @@ class _Connection:
         self._endpoint = endpoint
         self._link = link
         self._client = client
-        self._who = Authenticator(endpoint.accounts, endpoint.policy, tls)
+        shown = link.getpeercert(binary_form=True) if isinstance(link, ssl.SSLSocket) else None
+        self._who = Authenticator(endpoint.accounts, endpoint.policy, tls, certificates.account(shown))
         self._reader: BufferedReader = link.makefile("rb")
 
     def run(self) -> None:
@@ -272,37 +274,6 @@ def _head(status: int, length: int, kind: str | None, headers: tuple[str, ...]) 
     lines += [f"WWW-Authenticate: {value}" for value in headers]
     lines += [f"Content-Type: {kind}"] if kind else []
     return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode("latin-1")
-
-
-def _tls(folder: Path) -> ssl.SSLContext:
-    certificate, key = folder / "winrm.pem", folder / "winrm.key"
-    if not key.exists():
-        _make_certificate(certificate, key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
-
-
-def _make_certificate(certificate: Path, key: Path) -> None:
-    secret = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ldfleet simulated host")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(LOOPBACK))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(secret.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(secret, hashes.SHA256())
-    )
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key.touch(mode=0o600)
-    key.write_bytes(secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
 
 
 __all__ = ["Endpoint", "Policy", "Quotas", "SimServer", "WireFault"]

@@ -1,54 +1,36 @@
-"""WS-Man shells and their commands on one host: requests in, answers or faults out, quotas kept. No socket; processes are process.Process."""
+"""WS-Man shells on one host: who has which open, quotas, and what is asked of which. No socket; what shells do is shell_cmd's and shell_psrp's."""
 
 from __future__ import annotations
 
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from typing import Protocol
 
 from . import soap
-from .process import CommandLine, Machine, Output, Process
-from .soap import Fault, Request, Stream
+from .process import Machine
+from .quotas import Quotas
+from .shell_cmd import CmdShell
+from .soap import Refused, Request
 
 
-class Refused(Exception):
-    """The request ends in a fault."""
+class Shell(Protocol):
+    """An open shell of a user. Each method answers one request, or raises Refused; ``receive`` blocks until there is something to answer."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.reason)
-        self.fault = fault
+    @property
+    def user(self) -> str:
+        """Whose it is."""
 
+    def command(self, request: Request) -> bytes: ...
 
-@dataclass(frozen=True)
-class Quotas:
-    """The documented defaults of winrm/config/winrs (newer Windows allows far more): small, so that leaks are seen. Seconds, KiB."""
+    def send(self, request: Request) -> bytes: ...
 
-    shells_per_user: int = 30
-    processes_per_shell: int = 25
-    idle_seconds: float = 7200.0
-    max_timeout_seconds: float = 60.0
-    max_envelope_kb: int = 500
+    def receive(self, request: Request) -> bytes: ...
 
+    def signal(self, request: Request) -> bytes: ...
 
-@dataclass
-class _Command:
-    process: Process
-    held: Output = field(default_factory=Output)
-
-
-@dataclass
-class _Shell:
-    user: str
-    codepage: int
-    directory: str | None
-    environment: dict[str, str]
-    used: float
-    commands: dict[str, _Command] = field(default_factory=dict)
-
-
-#: Room for the envelope around base64 text, and the ratio of base64.
-_ENVELOPE_ROOM = 4096
+    def end(self) -> None:
+        """End all that runs in it."""
 
 
 class Shells:
@@ -58,13 +40,14 @@ class Shells:
         self._machine = machine
         self._quotas = quotas
         self._lock = threading.Lock()
-        self._shells: dict[str, _Shell] = {}
+        self._shells: dict[str, Shell] = {}
+        self._used: dict[str, float] = {}
 
     def handle(self, request: Request, user: str, client: str) -> bytes:
         """Answer one request of an authenticated user. Raises Refused."""
         if request.resource == soap.CONFIG and request.action == "Get":
             return soap.configuration(request, self._quotas.max_envelope_kb)
-        if request.resource != soap.CMD:
+        if request.resource != soap.CMD and not request.resource.startswith(soap.POWERSHELL):
             raise Refused(soap.NO_RESOURCE)
         if request.action == "Create":
             return self._create(request, user, client)
@@ -72,13 +55,13 @@ class Shells:
             return self._delete(request)
         shell = self._shell(request)
         if request.action == "Command":
-            return self._command(request, shell)
+            return shell.command(request)
         if request.action == "Send":
-            return self._send(request, shell)
+            return shell.send(request)
         if request.action == "Receive":
-            return self._receive(request, shell)
+            return shell.receive(request)
         if request.action == "Signal":
-            return self._signal(request, shell)
+            return shell.signal(request)
         raise Refused(soap.NO_ACTION)
 
     def close(self) -> None:
@@ -86,7 +69,7 @@ class Shells:
         with self._lock:
             shells, self._shells = list(self._shells.values()), {}
         for shell in shells:
-            _end(shell)
+            shell.end()
 
     @property
     def open_shells(self) -> int:
@@ -95,90 +78,41 @@ class Shells:
             return len(self._shells)
 
     def _create(self, request: Request, user: str, client: str) -> bytes:
-        shell_id = str(uuid.uuid4()).upper()
-        codepage = request.options.get("WINRS_CODEPAGE", "437")
+        shell_id = request.wished_id.upper() or str(uuid.uuid4()).upper()
         now = time.monotonic()
         with self._lock:
-            idle = [key for key, shell in self._shells.items() if now - shell.used > self._quotas.idle_seconds]
+            idle = [key for key in self._shells if now - self._used[key] > self._quotas.idle_seconds]
             gone = [self._shells.pop(key) for key in idle]
-            if sum(shell.user == user for shell in self._shells.values()) >= self._quotas.shells_per_user:
-                raise Refused(soap.SHELL_QUOTA)
-            self._shells[shell_id] = _Shell(user, int(codepage) if codepage.isdigit() else 437, request.directory, request.environment, now)
-        for shell in gone:
-            _end(shell)
+            full = sum(shell.user == user for shell in self._shells.values()) >= self._quotas.shells_per_user
+        for old in gone:
+            old.end()
+        if full:
+            raise Refused(soap.SHELL_QUOTA)
+        shell = self._open(request, user)
+        with self._lock:
+            self._shells[shell_id] = shell
+            self._used[shell_id] = now
         return soap.created(request, shell_id, user, client)
+
+    def _open(self, request: Request, user: str) -> Shell:
+        if request.resource == soap.CMD:
+            return CmdShell(self._machine, self._quotas, user, request)
+        from .shell_psrp import PsrpShell  # its library takes long to load, and most hosts are never asked for PSRP
+
+        return PsrpShell(self._machine, self._quotas, user, request)
 
     def _delete(self, request: Request) -> bytes:
         with self._lock:
-            shell = self._shells.pop(request.shell_id, None)
+            shell = self._shells.pop(request.shell_id.upper(), None)
         if shell is None:
             raise Refused(soap.NO_SHELL)
-        _end(shell)
+        shell.end()
         return soap.answer(request, "")
 
-    def _shell(self, request: Request) -> _Shell:
+    def _shell(self, request: Request) -> Shell:
         with self._lock:
-            shell = self._shells.get(request.shell_id)
+            shell = self._shells.get(request.shell_id.upper())
             if shell is None:
                 raise Refused(soap.NO_SHELL)
-            shell.used = time.monotonic()
+            self._used[request.shell_id.upper()] = time.monotonic()
             return shell
-
-    def _command(self, request: Request, shell: _Shell) -> bytes:
-        with self._lock:
-            if len(shell.commands) >= self._quotas.processes_per_shell:
-                raise Refused(soap.PROCESS_QUOTA)
-        command = CommandLine(
-            text=request.command,
-            user=shell.user,
-            codepage=shell.codepage,
-            skip_cmd=request.options.get("WINRS_SKIP_CMD_SHELL") == "TRUE",
-            piped=request.options.get("WINRS_CONSOLEMODE_STDIN") != "TRUE",
-            cwd=shell.directory,
-            environment=shell.environment,
-        )
-        command_id = str(uuid.uuid4()).upper()
-        process = self._machine.spawn(command)
-        with self._lock:
-            shell.commands[command_id] = _Command(process)
-        return soap.started(request, command_id)
-
-    def _find(self, request: Request, shell: _Shell) -> _Command:
-        with self._lock:
-            command = shell.commands.get(request.command_id)
-        if command is None:
-            raise Refused(soap.NO_SHELL)
-        return command
-
-    def _send(self, request: Request, shell: _Shell) -> bytes:
-        command = self._find(request, shell)
-        for piece in request.streams:
-            command.process.feed(piece.data, piece.end)
-        return soap.answer(request, "<rsp:SendResponse/>")
-
-    def _receive(self, request: Request, shell: _Shell) -> bytes:
-        command = self._find(request, shell)
-        held = command.held
-        if not held.stdout and not held.stderr and held.exit_code is None:
-            held = command.process.read(min(request.timeout, self._quotas.max_timeout_seconds))
-        if not held.stdout and not held.stderr and held.exit_code is None:
-            raise Refused(soap.TIMED_OUT)
-        room = max(1024, (request.max_envelope - _ENVELOPE_ROOM) * 3 // 4)
-        stdout, stderr = held.stdout[:room], held.stderr[: max(0, room - len(held.stdout))]
-        command.held = Output(held.stdout[len(stdout) :], held.stderr[len(stderr) :], held.exit_code)
-        rest = bool(command.held.stdout or command.held.stderr)
-        pieces = [Stream(name, data, False) for name, data in (("stdout", stdout), ("stderr", stderr)) if data]
-        return soap.received(request, pieces, None if rest else held.exit_code)
-
-    def _signal(self, request: Request, shell: _Shell) -> bytes:
-        if request.signal in ("terminate", "ctrl_c", "ctrl_break"):
-            with self._lock:
-                command = shell.commands.pop(request.command_id, None)
-            if command is not None:
-                command.process.kill()
-        return soap.answer(request, "<rsp:SignalResponse/>")
-
-
-def _end(shell: _Shell) -> None:
-    for command in shell.commands.values():
-        command.process.kill()

@@ -22,12 +22,17 @@ NAMESPACES = {
     "rsp": "http://schemas.microsoft.com/wbem/wsman/1/windows/shell",
     "f": "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault",
     "cfg": "http://schemas.microsoft.com/wbem/wsman/1/config",
+    "pwsh": "http://schemas.microsoft.com/powershell",
     "wsmid": "http://schemas.dmtf.org/wbem/wsman/identify/1/wsmanidentity.xsd",
 }
 ANONYMOUS = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous"
 CMD = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
 CONFIG = "http://schemas.microsoft.com/wbem/wsman/1/config"
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
+#: What begins the resource of a PSRP session; the name of its configuration follows.
+POWERSHELL = "http://schemas.microsoft.com/powershell/"
+#: Room for the envelope around base64 text.
+_ENVELOPE_ROOM = 4096
 
 
 class BadRequest(ValueError):
@@ -45,7 +50,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class Request:
-    """One request. ``action`` is the last word of its URI (Create, Command, …), or Identify. Times in seconds, sizes in bytes."""
+    """One request. ``action`` is the last word of its URI (Create, Command, …), or Identify. Times in seconds, sizes in bytes.
+
+    ``wished_id``: what a PSRP client calls the shell or the command that it makes; ``creation``: its first messages.
+    """
 
     action: str
     uri: str = ""
@@ -62,6 +70,21 @@ class Request:
     wanted: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     directory: str | None = None
+    wished_id: str = ""
+    creation: bytes = b""
+
+    @property
+    def room(self) -> int:
+        """How many bytes of a stream fit into one answer, as base64."""
+        return max(1024, (self.max_envelope - _ENVELOPE_ROOM) * 3 // 4)
+
+
+class Refused(Exception):
+    """The request ends in a fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -92,6 +115,7 @@ PROCESS_QUOTA = Fault(
 )
 NO_RESOURCE = Fault(2150858811, "a:DestinationUnreachable", "The resource URI was not found in the WS-Management catalog.")
 NO_ACTION = Fault(2150858817, "a:ActionNotSupported", "The action is not supported by the service.")
+BAD_MESSAGE = Fault(87, "w:InternalError", "The parameter is incorrect.")
 BAD_HEADER = Fault(2150858767, "a:InvalidMessageInformationHeader", "The request holds a header that cannot be understood.")
 
 
@@ -108,6 +132,7 @@ def parse(body: bytes) -> Request:
     uri = _text(root, "s:Header/a:Action")
     if not uri:
         raise BadRequest("there is no action")
+    shell = root.find("s:Body/rsp:Shell", NAMESPACES)
     command = root.find("s:Body/rsp:CommandLine", NAMESPACES)
     receive = root.find("s:Body/rsp:Receive/rsp:DesiredStream", NAMESPACES)
     signal = root.find("s:Body/rsp:Signal", NAMESPACES)
@@ -129,6 +154,8 @@ def parse(body: bytes) -> Request:
         wanted=tuple(_content(receive).split()),
         environment={str(node.get("Name")): _content(node) for node in root.iterfind(".//rsp:Variable", NAMESPACES)},
         directory=_text(root, "s:Body/rsp:Shell/rsp:WorkingDirectory") or None,
+        wished_id=next((node.get(name, "") for node, name in ((shell, "ShellId"), (command, "CommandId")) if node is not None), ""),
+        creation=_bytes(root.find("s:Body/rsp:Shell/pwsh:creationXml", NAMESPACES)),
     )
 
 
@@ -149,11 +176,14 @@ def _command_line(node: ElementTree.Element | None) -> str:
 
 
 def _stream(node: ElementTree.Element) -> Stream:
+    return Stream(str(node.get("Name")), _bytes(node), str(node.get("End", "")).lower() in ("true", "1"))
+
+
+def _bytes(node: ElementTree.Element | None) -> bytes:
     try:
-        data = base64.b64decode(_content(node), validate=True)
+        return base64.b64decode(_content(node), validate=True)
     except ValueError as error:
         raise BadRequest("a stream is no base64") from error
-    return Stream(str(node.get("Name")), data, str(node.get("End", "")).lower() in ("true", "1"))
 
 
 def _duration(text: str) -> float:
@@ -194,7 +224,7 @@ _WSMAN = "http://schemas.dmtf.org/wbem/wsman/1/wsman"
 
 
 def _envelope(action: str, relates_to: str, body: str) -> bytes:
-    declared = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items() if prefix != "wsmid")
+    declared = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items() if prefix not in ("wsmid", "pwsh"))
     return (
         f'<s:Envelope xml:lang="en-US" {declared}><s:Header><a:Action>{action}</a:Action>'
         f"<a:MessageID>uuid:{str(uuid.uuid4()).upper()}</a:MessageID><a:To>{ANONYMOUS}</a:To>"
@@ -216,9 +246,9 @@ def created(request: Request, shell_id: str, owner: str, client: str) -> bytes:
     """Create: both forms in which clients look for the id."""
     return answer(
         request,
-        f"<x:ResourceCreated><a:Address>http://windows-host:5985/wsman</a:Address><a:ReferenceParameters><w:ResourceURI>{CMD}</w:ResourceURI>"
+        f"<x:ResourceCreated><a:Address>http://windows-host:5985/wsman</a:Address><a:ReferenceParameters><w:ResourceURI>{request.resource}</w:ResourceURI>"
         f'<w:SelectorSet><w:Selector Name="ShellId">{shell_id}</w:Selector></w:SelectorSet></a:ReferenceParameters></x:ResourceCreated>'
-        f"<rsp:Shell><rsp:ShellId>{shell_id}</rsp:ShellId><rsp:ResourceUri>{CMD}</rsp:ResourceUri><rsp:Owner>{escape(owner)}</rsp:Owner>"
+        f"<rsp:Shell><rsp:ShellId>{shell_id}</rsp:ShellId><rsp:ResourceUri>{request.resource}</rsp:ResourceUri><rsp:Owner>{escape(owner)}</rsp:Owner>"
         f"<rsp:ClientIP>{client}</rsp:ClientIP><rsp:IdleTimeOut>PT7200.000S</rsp:IdleTimeOut><rsp:InputStreams>stdin</rsp:InputStreams>"
         "<rsp:OutputStreams>stdout stderr</rsp:OutputStreams><rsp:ShellRunTime>P0DT0H0M0S</rsp:ShellRunTime>"
         "<rsp:ShellInactivity>P0DT0H0M0S</rsp:ShellInactivity></rsp:Shell>",
@@ -231,20 +261,20 @@ def started(request: Request, command_id: str) -> bytes:
 
 
 def received(request: Request, pieces: Sequence[Stream], exit_code: int | None) -> bytes:
-    """Receive: pieces of output, and Done with the exit code once all is out. Windows ends both streams with empty pieces then."""
+    """Receive: pieces of output, and Done with the exit code once all is out. Windows ends both streams with empty pieces then.
+
+    What is received of a PSRP session itself belongs to no command, and has no state."""
     ends = [Stream(name, b"", True) for name in request.wanted or ("stdout", "stderr")] if exit_code is not None else []
+    owner = f' CommandId="{request.command_id}"' if request.command_id else ""
     streams = "".join(
-        f'<rsp:Stream Name="{piece.name}" CommandId="{request.command_id}"{" End=" + chr(34) + "true" + chr(34) if piece.end else ""}>'
+        f'<rsp:Stream Name="{piece.name}"{owner}{" End=" + chr(34) + "true" + chr(34) if piece.end else ""}>'
         f"{base64.b64encode(piece.data).decode()}</rsp:Stream>"
         for piece in (*pieces, *ends)
     )
-    state = "Running" if exit_code is None else "Done"
     code = "" if exit_code is None else f"<rsp:ExitCode>{exit_code}</rsp:ExitCode>"
-    return answer(
-        request,
-        f'<rsp:ReceiveResponse>{streams}<rsp:CommandState CommandId="{request.command_id}" State="{SHELL}/CommandState/{state}">{code}'
-        "</rsp:CommandState></rsp:ReceiveResponse>",
-    )
+    name = "Running" if exit_code is None else "Done"
+    state = f'<rsp:CommandState{owner} State="{SHELL}/CommandState/{name}">{code}</rsp:CommandState>' if owner else ""
+    return answer(request, f"<rsp:ReceiveResponse>{streams}{state}</rsp:ReceiveResponse>")
 
 
 def configuration(request: Request, max_envelope_kb: int) -> bytes:
