@@ -98,10 +98,10 @@ def told(of: Plan | Outcome) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def site(folder: Path, hosts: int = 3, replicas: int = 6, **plan: Any) -> Iterator[Site]:
-    """Hosts, and a pool over all of them: two racks, three at the most on each host."""
+def site(folder: Path, hosts: int = 3, replicas: int = 6, takes: tuple[str, ...] = (), **plan: Any) -> Iterator[Site]:
+    """Hosts, and a pool over all of them: two racks, three at the most on each host. ``takes``: the ways in, which hosts take in turn."""
     with rig.farm(folder / "farm", hosts=hosts, **plan) as farm:
-        inventory = farm.inventory()["ldplayer"]
+        inventory = farm.inventory(*takes)["ldplayer"]
         named = {
             name: {**variables, "capacity": {"emulators": replicas}, "labels": {"rack": "ab"[number % 2]}}
             for number, (name, variables) in enumerate(inventory["hosts"].items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 import yaml
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
@@ -118,6 +120,32 @@ def ansible(
     )  # fmt: skip
     results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (folder / "results").iterdir()}
     return Play(done.returncode, done.stdout + done.stderr, results)
+
+
+def four_steps(farm: Farm, folder: Path, module: str, arguments: dict[str, Any], undo: dict[str, Any], *takes: str) -> list[Play]:
+    """Check, do, again, undo on a farm's only host: the plan is told alike before and after, nothing is done twice, all is given back.
+
+    ``takes``: the way in."""
+    world, inventory = farm.hosts[0].world, farm.inventory(*takes)
+    before = world.titles()
+    planned = ansible(inventory, folder, module, arguments, "--check", "--diff")
+    assert planned.one()["changed"], planned.output
+    assert world.titles() == before
+    done = ansible(inventory, folder, module, arguments, "--diff")
+    assert done.one()["actions"] == planned.one()["actions"], done.output
+    assert done.one()["diff"] == planned.one()["diff"]
+    again = ansible(inventory, folder, module, arguments)
+    assert (again.one()["changed"], again.one()["actions"]) == (False, []), again.output
+    gone = ansible(inventory, folder, module, undo)
+    assert gone.one()["changed"], gone.output
+    assert world.titles() == before
+    return [planned, done, again, gone]
+
+
+def usable_way(way: str) -> None:
+    """Skip the test, with the reason, where this machine lacks what the way needs."""
+    if way == "ssh" and shutil.which("ssh") is None:
+        pytest.skip("there is no program ssh")
 
 
 @dataclass
@@ -322,10 +350,12 @@ __all__ = [
     "apply",
     "check",
     "farm",
+    "four_steps",
     "look",
     "options",
     "session",
     "talk",
+    "usable_way",
     "wanted",
     "world",
 ]

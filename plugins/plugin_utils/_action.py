@@ -137,7 +137,8 @@ class FleetAction(_Action):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ansible's entry."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        session = Session(AnsibleTransport(self._connection), _agent(), str((task_vars or {}).get("inventory_hostname", "host")))
+        link = AnsibleTransport(self._connection)
+        session = Session(link, _agent(), str((task_vars or {}).get("inventory_hostname", "host")), way=link.way)
         self._cancel = str((task_vars or {}).get(_CANCEL, ""))
         with told_in(result):
             self._refuse_what_raw_cannot()

@@ -99,24 +99,9 @@ def test_a_host_that_is_gone_after_the_work_is_named_and_a_rerun_finishes(farm: 
 # ---- check, do, again, undo ---------------------------------------------------------------------------------------------------------
 
 
-def _four_steps(farm: Farm, folder: Path, module: str, arguments: dict[str, Any], undo: dict[str, Any]) -> dict[str, Any]:
-    before = farm.hosts[0].world.titles()
-    planned = _run(farm, folder, module, arguments, "--check", "--diff").one()
-    assert planned["changed"]
-    assert farm.hosts[0].world.titles() == before
-    done = _run(farm, folder, module, arguments, "--diff").one()
-    assert done["actions"] == planned["actions"]
-    assert done["diff"] == planned["diff"]
-    again = _run(farm, folder, module, arguments).one()
-    assert (again["changed"], again["actions"]) == (False, [])
-    gone = _run(farm, folder, module, undo).one()
-    assert gone["changed"]
-    assert farm.hosts[0].world.titles() == before
-    return done
-
-
 def test_emulator_check_do_again_undo(farm: Farm, tmp_path: Path) -> None:
-    done = _four_steps(farm, tmp_path, "emulator", {"name": "scout", "state": "running", **GAME}, {"name": "scout", "state": "absent"})
+    undo = {"name": "scout", "state": "absent"}
+    done = rig.four_steps(farm, tmp_path, "emulator", {"name": "scout", "state": "running", **GAME}, undo)[1].one()
     (scout,) = [emulator for emulator in done["emulators"] if emulator["name"] == "scout"]
     assert (scout["state"], scout["owned"], scout["settings"]["fps"], scout["adb_serial"]) == ("running", True, 30, "emulator-5556")
     assert {c["type"]: (c["status"], c["reason"]) for c in scout["conditions"]} == {
@@ -132,7 +117,7 @@ def test_emulators_check_do_again_undo(farm: Farm, tmp_path: Path) -> None:
         {"name": "farm", "count": 3, "clone_from": "golden", "cpu": 1, "state": "running"},
     ]
     arguments = {"emulators": entries, "profiles": {}, "defaults": {"root": True}}
-    done = _four_steps(farm, tmp_path, "emulators", arguments, {"emulators": [], "purge": True, "max_destroy": 4})
+    done = rig.four_steps(farm, tmp_path, "emulators", arguments, {"emulators": [], "purge": True, "max_destroy": 4})[1].one()
     assert [action["action"] for action in done["actions"]] == ["create", "clone", "clone", "clone", "start", "start", "start"]
     ids = {emulator["settings"].get("imei") for emulator in done["emulators"]}
     assert len(ids) == 5  # LDPlayer's own one, the source, and three clones: no two alike

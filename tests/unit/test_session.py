@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, Host, Ours, ReplyLost, Unreachable
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
@@ -77,9 +77,21 @@ def test_what_timed_out_is_not_tried_again() -> None:
     assert len(wire.ids) == 1
 
 
-@pytest.mark.parametrize("text", ["the specified credentials were rejected by the server", "CERTIFICATE_VERIFY_FAILED", "HTTP 401"])
-def test_a_certain_refusal_is_not_repeated(text: str) -> None:
-    one, wire, _ = session(AnsibleConnectionFailure(text))
+@pytest.mark.parametrize(
+    "error",
+    [
+        AnsibleConnectionFailure("the specified credentials were rejected by the server"),
+        AnsibleConnectionFailure("CERTIFICATE_VERIFY_FAILED"),
+        AnsibleConnectionFailure("HTTP 401"),
+        AnsibleConnectionFailure("failed to authenticate with the server"),
+        AnsibleConnectionFailure("Failed to connect to the host via ssh: Host key verification failed."),
+        AnsibleError("pypsrp or dependencies are not installed: no module named pypsrp"),
+        AnsibleError("to use the 'ssh' connection type with passwords or pkcs11_provider, you must install the sshpass program"),
+    ],
+    ids=str,
+)
+def test_a_certain_refusal_is_not_repeated(error: Exception) -> None:
+    one, wire, _ = session(error)
     with pytest.raises(Unreachable):
         one.ask([], 1000)
     assert len(wire.ids) == 1
@@ -136,6 +148,10 @@ def test_each_batch_has_an_id_of_its_own() -> None:
         (
             "x (Caused by ConnectTimeoutError(<urllib3.connection.HTTPConnection object at 0x7f>, 'Connection to ws timed out. (connect timeout=30)'))",
             "Connection to ws timed out. (connect timeout=30)",
+        ),
+        (
+            'Data could not be sent to remote host "ws". Make sure this host can be reached over ssh: ssh: connect to host ws port 22: Connection refused',
+            "ssh: connect to host ws port 22: Connection refused",
         ),
         ("the WinRM service is busy", "the WinRM service is busy"),
     ],

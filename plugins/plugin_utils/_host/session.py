@@ -10,23 +10,23 @@ from __future__ import annotations
 import base64
 import contextlib
 import random
-import re
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleError
+from ansible.release import __version__
 
 from .._fleet import install
 from .._fleet.errors import Host, Ours, ReplyLost, Unreachable
-from . import batch
+from . import batch, wording
 from .batch import BadReply, Batch, NoReply, Reply
 from .operations import Operation
 
-#: Failures of the libraries below Ansible's plugins that it lets through as they are.
-LOST: tuple[type[Exception], ...] = (AnsibleConnectionFailure, OSError)
+#: Failures of Ansible's plugins, and of the libraries below that they let through as they are.
+LOST: tuple[type[Exception], ...] = (AnsibleError, OSError)
 try:
     from requests.exceptions import RequestException
 
@@ -54,6 +54,9 @@ _ENCODED = "PowerShell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted 
 _PATIENT_LOCK_MS = 960_000
 
 
+#: The ansible-core that runs.
+_CORE = tuple(int(part) for part in __version__.split(".")[:2])
+
 Answer = TypeVar("Answer")
 
 
@@ -73,14 +76,21 @@ class AnsibleTransport:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
+    @property
+    def way(self) -> str:
+        """Its name: winrm, psrp or ssh."""
+        return str(self._connection.transport)
+
+    @property
+    def _encodes(self) -> bool:
+        """Whether the plugin encodes whatever it is given (winrm up to ansible-core 2.18, ssh up to 2.17): one PowerShell more, if we did it too."""
+        if self.way == "ssh":
+            return _CORE < (2, 18) and bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
+        return self.way == "winrm"
+
     def run(self, script: str, payload: bytes) -> str:
-        # winrm encodes whatever it is given on ansible-core up to 2.18, so an encoded command would start PowerShell twice there.
-        plain = self._connection.transport == "winrm"
-        command = script if plain else _ENCODED + base64.b64encode(script.encode("utf-16-le")).decode()
-        try:
-            _code, output, _noise = self._connection.exec_command(command, in_data=payload, sudoable=False)
-        except AnsibleError as error:
-            raise error if isinstance(error, AnsibleConnectionFailure) else AnsibleConnectionFailure(str(error)) from error
+        command = script if self._encodes else _ENCODED + base64.b64encode(script.encode("utf-16-le")).decode()
+        _code, output, _noise = self._connection.exec_command(command, in_data=payload, sudoable=False)
         return bytes(output).decode("ascii", "replace")
 
     def reset(self) -> None:
@@ -100,12 +110,14 @@ class Retries:
 class Session:
     """One host during one task. ``desktop``: auto, require or never; ``round_trips`` counts the batches sent, repeats included.
 
-    ``console``: what LDPlayer's command line is called on this host."""
+    ``console``: what LDPlayer's command line is called on this host. ``way``: Ansible's name of the connection, for advice.
+    """
 
     transport: Transport
     agent: str
     about: str
     desktop: str = "auto"
+    way: str = "winrm"
     retries: Retries = field(default_factory=Retries)
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -169,15 +181,15 @@ class Session:
                 lost: Exception = error
             except LOST as error:
                 lost = error
-            if _certain(lost) or pause is None or self.clock() - began > self.retries.patience:
+            if wording.certain(str(lost)) or pause is None or self.clock() - began > self.retries.patience:
                 break
             payload = patient
             self.sleep(pause * (0.5 + self.jitter()))
             self.transport.reset()
-        why = _short(" ".join(str(lost).split()) or type(lost).__name__)
+        why = wording.short(str(lost) or type(lost).__name__)
         if reached or isinstance(lost, NoReply):
             raise ReplyLost(self.about, f"the answer to a batch was lost: {why}", "Run again: what was done is seen, and not done twice")
-        raise Unreachable(self.about, why, _advice(why))
+        raise Unreachable(self.about, why, wording.advice(why, self.way))
 
     def _accepted(self, reply: Reply) -> Reply:
         if reply.problem is None:
@@ -216,45 +228,3 @@ _DESKTOP = {
         "Look at the host's Task Scheduler service, then run again",
     ),
 }
-
-
-def _certain(lost: Exception) -> bool:
-    """Whether trying again could only lock the account, repeat a certain answer, or wait as long as the first time."""
-    text = str(lost).lower()
-    return any(word in text for word in _CERTAIN)
-
-
-_CERTAIN = ("credentials", "401", "certificate", "authentication", "permission denied", "access is denied", "timed out")
-
-
-#: Characters of a library's message: ssh and requests repeat themselves at length.
-_LONGEST_WHY = 300
-
-
-def _short(why: str) -> str:
-    why = _cause(why)
-    return why if len(why) <= _LONGEST_WHY else f"{why[:_LONGEST_WHY]}…"
-
-
-def _cause(why: str) -> str:
-    """What happened, without what urllib3 wraps around it: ``… (Caused by NewConnectionError('<…>: Failed to …: [Errno 111] Connection refused'))``."""
-    _head, found, rest = why.rpartition("(Caused by ")
-    if not found:
-        return why
-    text = re.sub(r"<[^<>]* object at 0x[0-9a-f]+>[:,] ?|Failed to establish a new connection: ", "", rest.partition("(")[2])
-    while text.endswith(("'", '"')) or text.count(")") > text.count("("):
-        text = text[:-1]
-    return text.strip("'\" ")
-
-
-def _advice(why: str) -> str:
-    text = why.lower()
-    if "credentials" in text or "401" in text:
-        return "Check ansible_user, ansible_password and ansible_winrm_transport for this host"
-    if "certificate" in text:
-        return "Give the host a certificate that the controller trusts, or set ansible_winrm_ca_trust_path"
-    if "refused" in text:
-        return "Check ansible_host and ansible_port, and that WinRM listens there (winrm enumerate winrm/config/listener)"
-    if "timed out" in text or "timeout" in text:
-        return "Check that the host is up and that its firewall lets the controller in"
-    return "Check the connection with: ansible -m ansible.windows.win_ping"

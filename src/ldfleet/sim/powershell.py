@@ -46,8 +46,13 @@ def script(line: str) -> Script | None:
         line = inner.strip()
 
 
+#: What Ansible's ssh connection has run first (ansible-core up to 2.17), so that the console speaks UTF-8.
+_CODE_PAGE = re.compile(r"(?i)\Achcp\.com 65001 > \$null ; ")
+
+
 def given(text: str, starts: int) -> Script:
     """What runs when a PowerShell is given this text: itself, or what PowerShells inside it are given. ``starts``: PowerShells started for it so far."""
+    text = _CODE_PAGE.sub("", text)
     inner = script(text)
     return Script(text, starts) if inner is None else Script(inner.text, starts + inner.starts)
 
