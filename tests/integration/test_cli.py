@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import rig
+from ldfleet.sim import ways
 
 LDFLEET = [sys.executable, "-m", "ldfleet"]
 
@@ -52,11 +53,22 @@ def test_sim_on_a_chinese_windows_with_https(tmp_path: Path) -> None:
     assert (found["host"]["ansi_code_page"], found["host"]["install_dir"]) == (936, "C:\\leidian\\LDPlayer14")
 
 
+def test_sim_leads_to_its_hosts_by_different_ways_that_survive_its_restart(tmp_path: Path) -> None:
+    rig.usable_way("ssh")
+    options = ["--hosts", "4", "--state", str(tmp_path / "state"), *(word for way in ways.NAMES for word in ("--way", way))]
+    for _ in range(2):
+        with sim(tmp_path, *options) as inventory:
+            play = rig.ansible(inventory, tmp_path, "emulator_info", {})
+        assert {name: result["round_trips"] for name, result in play.results.items()} == dict.fromkeys(sorted(play.results), 1), play.output
+        assert len(play.results) == 4
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (["--engine", "quantum"], "'quantum' is no engine; port, pwsh or wine is wanted"),
         (["--ldplayer", "7"], "'7' is not simulated; 5, 9 or 14 is wanted"),
+        (["--way", "carrier pigeon"], "'carrier pigeon' is no way; ntlm, certificate, psrp or ssh is wanted"),
         (["--hosts", "0"], "greater than or equal to 1"),
         (["--speed", "-1"], "greater than or equal to 0.01"),
     ],

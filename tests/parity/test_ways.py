@@ -1,0 +1,26 @@
+"""The agent on each engine, over the ways that lead to a PowerShell without a command line of WinRM: Ansible itself asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import rig
+from ldfleet.sim.farm import Farm, Plan
+from ldfleet.sim.layout import Spec
+
+from .conftest import usable
+
+
+@pytest.mark.parametrize("way", ["psrp", "ssh"])
+def test_an_emulator_is_made_and_seen(engine: str, tmp_path: Path, way: str) -> None:
+    spec = Spec(desktop_user="Administrator")
+    usable(engine, spec)
+    rig.usable_way(way)
+    plan = Plan(engine=engine, spec=spec, skip=engine == "port", powershell_start=0.0, ssh=True)
+    with Farm(plan, tmp_path / "farm") as farm:
+        done = rig.ansible(farm.inventory(way), tmp_path, "emulator", {"name": "scout", "cpu": 2})
+        assert (done.code, done.one()["changed"], done.one()["round_trips"]) == (0, True, 3), done.output
+        assert farm.hosts[0].world.titles() == ["LDPlayer", "scout"]
+        assert not rig.ansible(farm.inventory(way), tmp_path, "emulator", {"name": "scout", "cpu": 2}).one()["changed"]
