@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 import rig
-from ldfleet.sim.farm import LOOPBACK, PASSWORD, USER, Farm, Plan
+from ldfleet.sim.farm import PASSWORD, USER, Farm, Plan
 from ldfleet.sim.layout import Spec
+from ldfleet.sim.server import LOOPBACK
 
 CASES = Path(__file__).parents[1] / "cases" / "bad-input"
 INSTALL = ("C:\\LDPlayer\\LDPlayer9", "C:\\leidian\\LDPlayer9")

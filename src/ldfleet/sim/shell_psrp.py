@@ -6,10 +6,12 @@ What clients read of it was taken from pypsrp 0.9 and Ansible's psrp plugin, whi
 from __future__ import annotations
 
 import base64
+import struct
 import threading
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree
 
 import psrpcore
 from psrpcore.types import (
@@ -29,8 +31,8 @@ from .process import Machine, Output, Process
 from .quotas import Quotas
 from .soap import Refused, Request, Stream
 
-#: What psrpcore raises for bytes that are no PSRP.
-_GARBLED = (psrpcore.PSRPCoreError, ValueError, KeyError, AttributeError)
+#: What psrpcore 0.3 raises for bytes that are no PSRP, or not the PSRP that it knows.
+_GARBLED = (psrpcore.PSRPCoreError, ElementTree.ParseError, struct.error, ValueError, LookupError, AttributeError, TypeError)
 
 
 @dataclass

@@ -79,19 +79,20 @@ class Shells:
 
     def _create(self, request: Request, user: str, client: str) -> bytes:
         shell_id = request.wished_id.upper() or str(uuid.uuid4()).upper()
+        shell = self._open(request, user)
         now = time.monotonic()
         with self._lock:
             idle = [key for key in self._shells if now - self._used[key] > self._quotas.idle_seconds]
             gone = [self._shells.pop(key) for key in idle]
-            full = sum(shell.user == user for shell in self._shells.values()) >= self._quotas.shells_per_user
+            full = sum(other.user == user for other in self._shells.values()) >= self._quotas.shells_per_user
+            if not full:
+                self._shells[shell_id] = shell
+                self._used[shell_id] = now
         for old in gone:
             old.end()
         if full:
+            shell.end()
             raise Refused(soap.SHELL_QUOTA)
-        shell = self._open(request, user)
-        with self._lock:
-            self._shells[shell_id] = shell
-            self._used[shell_id] = now
         return soap.created(request, shell_id, user, client)
 
     def _open(self, request: Request, user: str) -> Shell:
