@@ -22,6 +22,7 @@ from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 import rig
 from ldfleet.sim import certificates, powershell, ways
 from ldfleet.sim.farm import PASSWORD, USER, Farm
+from ldfleet.sim.layout import Spec
 from ldfleet.sim.quotas import Quotas
 from ldfleet.sim.server import Policy
 from ldfleet.sim.wire import WireFault
@@ -225,6 +226,12 @@ def test_output_larger_than_an_envelope_comes_in_pieces_over_psrp(http: Farm) ->
     (http.hosts[0].world.drive.local("C:\\") / "lines.txt").write_text("\n".join(lines))
     with _pypsrp(http, "ntlm") as wsman, RunspacePool(wsman) as pool:
         assert PowerShell(pool).add_script("Get-Content C:\\lines.txt").invoke() == lines
+
+
+def test_titles_of_a_chinese_windows_come_whole_over_psrp(tmp_path: Path) -> None:
+    with rig.farm(tmp_path, spec=Spec.chinese()) as farm, _pypsrp(farm, "ntlm") as wsman, RunspacePool(wsman) as pool:
+        console = f"{farm.hosts[0].world.spec.install_dir}\\ldconsole.exe"
+        assert PowerShell(pool).add_script(f"& {console} list").invoke() == ["雷电模拟器"]
 
 
 def test_a_pipeline_that_takes_long_is_stopped(tmp_path: Path) -> None:

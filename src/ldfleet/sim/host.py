@@ -153,6 +153,10 @@ class _Runspace:
         self._host = host
         self._caller = caller
 
+    @property
+    def codepage(self) -> int:
+        return self._host.world.spec.oemcp
+
     def run(self, script: str) -> Process:
         found = powershell.given(script, 0)
         return _Thread(lambda data: self._inside(found, data), wants_input=found.bootstrap, ended=lambda: None)

@@ -53,6 +53,10 @@ class Process(Protocol):
 class Runspace(Protocol):
     """A PowerShell that a PSRP session keeps: scripts run in it without a further start."""
 
+    @property
+    def codepage(self) -> int:
+        """In which it reads what programs print."""
+
     def run(self, script: str) -> Process:
         """Run a script; what it is fed are the lines of its input."""
 

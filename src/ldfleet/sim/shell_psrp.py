@@ -142,9 +142,9 @@ class PsrpShell:
         with self._changed:
             if pipeline.done:
                 return
-            for line in output.stdout.decode("utf-8", "replace").splitlines():
+            for line in self._lines(output.stdout):
                 pipeline.remote.write_output(line)
-            errors = output.stderr.decode("utf-8", "replace").splitlines()
+            errors = self._lines(output.stderr)
             fatal = output.exit_code not in (None, 0) and not pipeline.tells
             for line in errors[:-1] if fatal else errors:
                 pipeline.remote.prepare_message(_error(line), PSRPMessageType.ErrorRecord)
@@ -161,6 +161,10 @@ class PsrpShell:
             else:
                 pipeline.remote.complete()
             pipeline.done = True
+
+    def _lines(self, said: bytes) -> list[str]:
+        text = said.decode(f"cp{self._runspace.codepage}", "replace").replace("\r\n", "\n").removesuffix("\n")
+        return text.split("\n") if text else []
 
     def _next(self, name: str, room: int, timeout: float) -> tuple[bytes | None, bool]:
         """The next piece for a pipeline or the pool, once there is one, and whether more of it waits."""
