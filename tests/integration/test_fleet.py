@@ -199,6 +199,21 @@ def test_a_move_that_is_killed_at_any_stage_loses_nothing_and_is_ended_by_the_ne
             here, there = there, here
 
 
+def test_a_copy_that_does_not_prove_itself_gives_way_to_the_one_that_it_was_to_replace(tmp_path: Path) -> None:
+    with fleets.site(tmp_path, hosts=2, replicas=1) as site:
+        site.pool(on_move="backup", move_folder="\\\\files\\ldfleet")
+        site.agreed()
+        site.host(1, drain=True)
+        site.world(2).quirks.starts = {"farm-000": ["hang"] * 20}
+        failed = site.apply()
+        assert [fault.code for fault in failed.faults] == ["NotConverged"]
+        assert "farm-000: could not be moved: its copy on sim-02 is not well: StartHangs" in str(failed.faults[0])
+        assert site.titles() == {"sim-01": ["FARM-000"], "sim-02": ["farm-000"]}  # it runs where it was, and nowhere else
+        site.world(2).quirks.starts = {}
+        assert not site.apply().faults
+        assert site.titles() == {"sim-01": [], "sim-02": ["FARM-000"]}
+
+
 def _killed_at(site: Site, stage: int) -> None:
     """Apply, and kill the controller when it has begun the stage and its hosts are at it."""
     applying = site.fleet.apply()

@@ -244,15 +244,21 @@ def stage(
     seen = {host: look.read(result) for host, result in done.items() if result is not None and not result.get("skipped")}
     results = _by_title(backups)
     stuck, files = dict(progress.stuck), dict(progress.files)
+    unproven = [move for move in moves if move.title in stuck]
     for move in moves:
         if move.title not in stuck:
             reason, file = moving.judged(declared, move, name, seen, results)
             files.update({move.title: file} if file else {})
             stuck.update({move.title: reason} if reason else {})
     part = moving.told(declared, moves, files, stuck, looks, name)
-    moved = progress.moved | ({move.title for move in moves if move.title not in stuck} if name == moving.STAGES[-1] else set())
+    last = name == moving.STAGES[-1]
+    back = moving.returned(declared, unproven, files) if last else {}
+    moved = progress.moved | ({move.title for move in moves if move.title not in stuck} if last else set())
     after = replace(progress, stuck=stuck, files=files, moved=moved)
-    hosts = {host: {"emulators": listed, "restart": []} for host, listed in part.emulators.items()}
+    hosts = {
+        host: {"emulators": [*part.emulators.get(host, ()), *back.get(host, ())], "restart": []}
+        for host in sorted(part.emulators.keys() | back.keys())
+    }
     return {"changed": False, "hosts": hosts, "backups": dict(part.backups), "moves": list(titles), "progress": _progress_written(after)}
 
 
