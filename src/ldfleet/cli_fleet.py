@@ -18,7 +18,7 @@ from . import importing, plans, project, show
 from .fleet import Applying, Fleet, FleetFailed
 from .history import NoHistory
 from .plans import BadPlan, Outcome, Plan, code_of
-from .runs import Event, Said, TaskStarted
+from .runs import Event, Said, TaskStarted, printable
 
 #: Exit codes (DESIGN section 8).
 _ERROR, _CHANGES, _STALE, _UNKNOWN = 1, 2, 3, 4
@@ -113,7 +113,7 @@ def _progress(quiet: bool) -> Callable[[Event], None]:
         if isinstance(event, Said) and event.event == "verbose" and seen["tasks"]:
             if not said and seen["waves"]:
                 to.print(f"wave {seen['waves']}", style="dim")
-            text = event.text.strip()
+            text = printable(event.text.strip())
             host = text.partition(":")[0]
             if said.get(host) != text:
                 to.print(f"  {text}", style="dim", markup=False, soft_wrap=True)

@@ -103,11 +103,12 @@ class Order:
 class Job:
     """A playbook that runs. Its events can be read as they come, from this thread or from asyncio, and need not be read at all."""
 
-    def __init__(self, order: Order, watch: Callable[[Event], None] | None = None) -> None:
-        """Start it. ``watch`` is given every event, in the job's own thread."""
+    def __init__(self, order: Order, watch: Callable[[Event], None] | None = None, kept: int = _KEPT_EVENTS) -> None:
+        """Start it. ``watch`` is given every event, in the job's own thread. ``kept``: how many events wait for who reads them; ``dropped`` counts the
+        older ones, which are gone."""
         self._order = order
         self._watch = watch
-        self._events: deque[Event] = deque(maxlen=_KEPT_EVENTS)
+        self._events: deque[Event] = deque(maxlen=kept)
         self._news = threading.Condition()
         self._stop_by: float | None = None
         self._began = time.monotonic()
@@ -283,6 +284,15 @@ def _pipe(path: Path, text: str) -> Iterator[Path]:
         thread.join()
 
 
+def printable(value: Any) -> Any:
+    """A value from a host as it may be shown: no character in it moves a cursor, changes a colour or turns the direction of writing."""
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in value)
+    if isinstance(value, Mapping):
+        return {str(printable(key)): printable(item) for key, item in value.items()}
+    return [printable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _told(event: Mapping[str, Any]) -> Iterator[Event]:
     """What an event of ansible-runner means here."""
     kind, data = str(event.get("event")), event.get("event_data") or {}
@@ -293,7 +303,7 @@ def _told(event: Mapping[str, Any]) -> Iterator[Event]:
     status = _STATUS.get(kind)
     action = str(data.get("resolved_action") or data.get("task_action") or "")
     if status is not None and action.startswith(f"{COLLECTION}."):
-        result = data.get("res") or {}
+        result = printable(data.get("res") or {})
         changed = status == "ok" and result.get("changed")
         yield HostResult(
             str(data.get("host")), "changed" if changed else status, result, str(data.get("task") or ""), action.rpartition(".")[2]

@@ -389,3 +389,13 @@ def test_every_door_gives_the_same_result(tmp_path: Path) -> None:
             seen[name] = [[words for words in host.world.commands() if words[0] in _MUTATORS] for host in site.farm.hosts]
     assert sum(map(len, seen["api"])) == 4 * 3 + 3 * 3  # each is added, set and launched, and three are stopped, set and launched again
     assert {name for name, commands in seen.items() if commands != seen["api"]} == set()
+
+
+def test_a_hostile_title_moves_no_cursor(site: Site) -> None:
+    site.world(1).add("a\x1b[2Jb\u202ec")
+    site.pool(replicas=1)
+    command = [sys.executable, "-m", "ldfleet", "status", "--emulators", "--file", str(site.write())]
+    done = subprocess.run(command, capture_output=True, timeout=170, check=False)
+    assert done.returncode == 0
+    assert "a\\x1b[2Jb\\u202ec" in done.stdout.decode()
+    assert b"\x1b" not in done.stdout + done.stderr

@@ -95,7 +95,9 @@ def life(engine: str, language: Language, tmp_path: Path) -> Iterator[Life]:
 
 
 @pytest.mark.timeout(600)  # some 200 starts of programs and 50 of PowerShell: minutes on a busy machine
-@pytest.mark.parametrize(("engine", "tongue"), [("port", "english"), ("port", "chinese"), ("pwsh", "english"), ("wine", "chinese")], indirect=["engine"])
+@pytest.mark.parametrize(
+    ("engine", "tongue"), [("port", "english"), ("port", "chinese"), ("pwsh", "english"), ("wine", "chinese")], indirect=["engine"]
+)
 def test_a_fleet_lives_from_creation_to_purge(life: Life, language: Language) -> None:
     world, (comma, variable, code, slash) = life.world, language.hard
     by_hand = {"person.key": {"of": ["a person", 1]}, "person.text": "雷 & %PATH% \\"}
