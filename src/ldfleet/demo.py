@@ -25,7 +25,7 @@ from .sim.world import World
 
 Say = Callable[[str], None]
 
-_SPEED = 25.0
+_SPEED = 60.0
 _COLUMNS = 80
 _APP = "C:\\apps\\game-1.4.apk"
 
@@ -54,7 +54,7 @@ def demo(say: Say) -> int:
     """Run it; 0 when every promise held, else 1 with the reason."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ldfleet-demo-") as folder:
-        plan = SimPlan(hosts=3, prefix="ws-", speed=_SPEED, powershell_start=0.7)
+        plan = SimPlan(hosts=3, prefix="ws-", speed=_SPEED, powershell_start=0.2)
         with Farm(plan, Path(folder) / "hosts") as farm:
             say("Three simulated Windows machines listen on 127.0.0.1 and are spoken to over real")
             say("WinRM. fleet.yml says what shall be on them:\n\n" + _FLEET.rstrip())
