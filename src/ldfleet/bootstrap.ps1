@@ -8,9 +8,10 @@
 #region winrm
 # The password of a new account is asked for. Where nobody is there to ask, it is taken from the environment variable LDFLEET_PASSWORD.
 #endregion
+[CmdletBinding()] param([switch]$Check, [switch]$Undo)
+# One block, so that nothing of it runs before all of it is pasted; then nobody has said $Check and $Undo.
 & {
-[CmdletBinding()]
-param([switch]$Check, [switch]$Undo)
+param([bool]$Check, [bool]$Undo)
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
@@ -56,7 +57,10 @@ function Read-State {
     if ($document.version -ne 1) { throw "$file was written by another version of ldfleet bootstrap" }
     foreach ($record in @($document.done)) {
         $was = @{}
-        foreach ($property in $record.was.PSObject.Properties) { $was[$property.Name] = $property.Value }
+        foreach ($property in $record.was.PSObject.Properties) {
+            $was[$property.Name] = $property.Value
+            if ($property.Value -is [Array]) { $was[$property.Name] = @(foreach ($item in $property.Value) { $item }) }  # 5.1 writes its own wrappers
+        }
         [void]$state.Add(@{ step = $record.step; was = $was })
     }
 }
@@ -74,14 +78,21 @@ function Save-State {
         Remove-Folder
         return
     }
-    if (-not [IO.File]::Exists($file)) {
-        [void][IO.Directory]::CreateDirectory($folder)
-        try { Set-Rights $folder '(OI)(CI)F' } catch { Remove-Folder; throw }
-    }
     $text = ConvertTo-Json -InputObject @{ version = 1; done = @($state.ToArray()) } -Depth 6
     [IO.File]::WriteAllText("$file.new", $text)
     if ([IO.File]::Exists($file)) { [IO.File]::Replace("$file.new", $file, "$file.old"); [IO.File]::Delete("$file.old") }
     else { [IO.File]::Move("$file.new", $file) }
+}
+
+# Anybody may make folders in ProgramData, this one too: so its rights are set anew each time before it is written to.
+function Open-Folder {
+    try {
+        [void][IO.Directory]::CreateDirectory($folder)
+        Set-Rights $folder '(OI)(CI)F'
+    } catch {
+        Remove-Folder
+        throw "$folder cannot be had: $($_.Exception.Message). Nothing was changed; mend that and run this again."
+    }
 }
 
 function Find-Record([string]$step) { foreach ($record in $state) { if ($record.step -eq $step) { return $record } } }
@@ -89,6 +100,7 @@ function Find-Record([string]$step) { foreach ($record in $state) { if ($record.
 # For administrators and the system alone. By identifiers, since names are translated.
 function Set-Rights([string]$path, [string]$right) {
     Invoke-Icacls $path /setowner "*$administrators"
+    Invoke-Icacls $path /reset
     Invoke-Icacls $path /inheritance:r /grant:r "*$($administrators):$right" "*S-1-5-18:$right"
 }
 
@@ -497,10 +509,11 @@ if (-not (Test-Running)) { Write-Host "The service $service does not run, so som
 if ($Check) { Write-Host 'Nothing was changed (-Check).'; return }
 $password = $null
 if (@($todo | Where-Object { $_.Name -eq 'account' }).Count -gt 0) { $password = Read-Password }
+Open-Folder
 foreach ($step in $todo) {
     try { if (-not (& $step.Is $step.Item)) { Invoke-Step $step } }
     catch { throw "'$($step.Name)' failed: $($_.Exception.Message). What was done until then stands in $file; run this again, or with -Undo." }
 }
 Write-Host 'Done.'
 Write-Outcome
-} @args
+} ([bool]$Check) ([bool]$Undo)

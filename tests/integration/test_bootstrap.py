@@ -86,6 +86,21 @@ def test_each_way_has_only_its_own_steps(order: bootstrap.Order) -> None:
     assert "#endregion" not in text
 
 
+@WAYS
+def test_its_switches_reach_it_as_a_file_and_a_paste_has_none(engine: Path, tmp_path: Path, order: bootstrap.Order) -> None:
+    """A paste may come line by line, so each line before the block must be a whole statement; the block must see that nothing was said."""
+    text = bootstrap.script(order)
+    head, body = text[: text.index("\n& {\n") + 1], text[text.index("\n& {\n") + 1 :]
+    for name, part in (("whole", text), ("head", head), ("body", body)):
+        (tmp_path / f"{name}.ps1").write_text(part, encoding="ascii")
+        assert rig.misread(engine, tmp_path / f"{name}.ps1") == []
+    lines = [f"$body = '{tmp_path / 'body.ps1'}'", "Start-Script $body", "Start-Script $it -Check", "Start-Script $it -Undo -Check"]
+    pasted, checked, told = run(engine, tmp_path / "data", lines, {"it": order})
+    assert (pasted.fault, checked.fault, told.fault) == ("", "", "")
+    assert (bool(pasted.did), checked.did, told.did) == (True, [], [])
+    assert "this takes back" in told.said
+
+
 # ---- do, again, check, undo -----------------------------------------------------------------------------------------------------------
 
 
@@ -272,7 +287,7 @@ def test_wherever_it_breaks_a_rerun_heals_and_undo_takes_all_back(engine: Path, 
     before, *ran = run(engine, tmp_path / "data", lines, {"it": order})
     for number, deed in enumerate(whole.did):
         broken, undone, broken_again, healed, back = ran[number * 5 : number * 5 + 5]
-        assert "run this again, or with -Undo" in broken.fault, deed
+        assert "run this again" in broken.fault, deed
         assert broken_again.fault, deed
         assert (undone.fault, healed.fault, back.fault) == ("", "", ""), deed
         assert undone.world == back.world == before.world, deed
