@@ -116,6 +116,12 @@ function Test-Member {
     $null -ne (Get-LocalGroupMember -SID $administrators -Member $fleet.Account -ErrorAction SilentlyContinue)
 }
 
+# Notes may be forged where the folder was open once: what they name is removed only where it says itself that it is ours.
+function Test-Marked([string]$account) {
+    $found = Get-LocalUser -Name $account -ErrorAction SilentlyContinue
+    $null -ne $found -and $found.Description -like "$($mark):*"
+}
+
 function Get-Value($item) {
     $found = Get-ItemProperty -Path $item.Path -Name $item.Name -ErrorAction SilentlyContinue
     if ($null -eq $found) { return $null }  # said outright: 5.1 would write nothing at all as {}
@@ -161,7 +167,7 @@ function Get-Names {
 }
 
 # The given certificate, or the last one of this script's that is good for another month and for all names; $null where there is none.
-function Get-Certificate {
+function Find-Certificate {
     if ($fleet.Thumbprint) { return Get-Item -Path "Cert:\LocalMachine\My\$($fleet.Thumbprint)" -ErrorAction SilentlyContinue }
     $record = Find-Record 'certificate'
     if ($null -eq $record) { return }
@@ -198,26 +204,38 @@ function Test-Setting($item) {
 # Is: it is so already. Was: what to remember for Undo, asked once, before the first Do. Do may add to it.
 $steps = @()
 $steps += @{
-    Name = 'account'; Item = $null; Says = "makes the local account $($fleet.Account)"; Back = 'removes the account that it made'
+    Name = 'account'; Item = $null; Says = "makes the local account $($fleet.Account)"; Back = 'removes the accounts that it made'
     Is = { $null -ne (Get-LocalUser -Name $fleet.Account -ErrorAction SilentlyContinue) }
-    Was = { @{ account = $fleet.Account } }
+    Was = { @{ accounts = @() } }
     Do = {
+        param($item, $was)
+        $was.accounts = @(@($was.accounts) + $fleet.Account)
+        Save-State
         [void](New-LocalUser -Name $fleet.Account -Password $password -AccountNeverExpires -PasswordNeverExpires -UserMayNotChangePassword `
             -Description "$($mark): connects the controller")
     }
     Undo = {
         param($item, $was)
-        $found = Get-LocalUser -Name $was.account -ErrorAction SilentlyContinue
-        if ($null -ne $found -and $found.Description -like "$($mark):*") { Remove-LocalUser -Name $was.account }
+        foreach ($name in @($was.accounts)) { if (Test-Marked $name) { Remove-LocalUser -Name $name } }
     }
 }
 $steps += @{
     Name = 'administrators'; Item = $null; Says = "makes $($fleet.Account) an administrator of this machine"
-    Back = 'takes the account out of the administrators'
+    Back = 'takes the accounts out of the administrators that it made administrators'
     Is = { Test-Member }
-    Was = { @{ account = $fleet.Account } }
-    Do = { Add-LocalGroupMember -SID $administrators -Member $fleet.Account }
-    Undo = { param($item, $was) Remove-LocalGroupMember -SID $administrators -Member $was.account -ErrorAction SilentlyContinue }
+    Was = { @{ accounts = @() } }
+    Do = {
+        param($item, $was)
+        $was.accounts = @(@($was.accounts) + $fleet.Account)
+        Save-State
+        Add-LocalGroupMember -SID $administrators -Member $fleet.Account
+    }
+    Undo = {
+        param($item, $was)
+        $others = @($was.accounts | Where-Object { $_ -ne $fleet.Account -and -not (Test-Marked $_) })
+        if ($others.Count -gt 0) { throw "the account $($others[0]) is not of this script's making; take it back with a script for that account" }
+        foreach ($name in @($was.accounts)) { Remove-LocalGroupMember -SID $administrators -Member $name -ErrorAction SilentlyContinue }
+    }
 }
 #region ssh
 $steps += @{
@@ -299,7 +317,7 @@ foreach ($setting in @(
 $steps += @{
     Name = 'certificate'; Item = $null; Says = "makes a certificate for $((Get-Names) -join ', '), good for five years"
     Back = 'removes the certificates that it made'
-    Is = { $null -ne (Get-Certificate) }
+    Is = { $null -ne (Find-Certificate) }
     Was = { @{ made = @() } }
     Do = {
         param($item, $was)
@@ -323,17 +341,17 @@ $steps += @{
     Name = 'public half'; Item = $null; Says = "writes the certificate's public half to $public"; Back = "removes $public"
     Is = {
         if ($fleet.Thumbprint) { return $true }
-        $certificate = Get-Certificate
+        $certificate = Find-Certificate
         $null -ne $certificate -and [IO.File]::Exists($public) -and [IO.File]::ReadAllText($public) -eq (Get-PublicHalf $certificate)
     }
     Was = { @{} }
-    Do = { [IO.File]::WriteAllText($public, (Get-PublicHalf (Get-Certificate))) }
+    Do = { [IO.File]::WriteAllText($public, (Get-PublicHalf (Find-Certificate))) }
     Undo = { [IO.File]::Delete($public) }
 }
 $steps += @{
     Name = 'listener'; Item = $null; Says = "WinRM listens with HTTPS at port $($fleet.Port), with that certificate"; Back = "WinRM's HTTPS listener as it was"
     Is = {
-        $certificate = Get-Certificate
+        $certificate = Find-Certificate
         if (-not (Test-Running) -or $null -eq $certificate) { return $false }
         $found = Get-Listener
         $null -ne $found -and (Get-Thumbprint $found) -eq $certificate.Thumbprint -and "$($found.Port)" -eq "$($fleet.Port)" -and "$($found.Enabled)" -eq 'true'
@@ -350,7 +368,7 @@ $steps += @{
     }
     Do = {
         param($item, $was)
-        $certificate = Get-Certificate
+        $certificate = Find-Certificate
         $was.ours = @(@($was.ours) + $certificate.Thumbprint)
         Save-State
         $values = @{
@@ -485,7 +503,7 @@ function Write-Outcome {
     Write-Host "  $($env:COMPUTERNAME.ToLowerInvariant()): {ansible_host: $(@(Get-Addresses)[0])}"
     #region winrm
     Write-Host ''
-    Write-Host "The certificate is $((Get-Certificate).Thumbprint)."
+    Write-Host "The certificate is $((Find-Certificate).Thumbprint)."
     if (-not $fleet.Thumbprint) { Write-Host "Add its public half, $public, to the file that ansible_winrm_ca_trust_path names." }
     #endregion
 }
