@@ -84,6 +84,8 @@ def test_the_wheel_holds_package_and_collection_and_works_alone(source: Path, tm
     assert _files(target / COLLECTION) == _files(source)
     assert (target / "ldfleet" / "schemas" / "fleet.schema.json").read_bytes() == (source / "schemas" / "fleet.schema.json").read_bytes()
     _takes_a_fleet(tmp_path, **site)
+    host = _run(sys.executable, "-m", "ldfleet", "bootstrap", "--account", "ops", "--controller", "10.0.0.5", cwd=tmp_path, **site)
+    assert "Account = 'ops'" in host
     said = _run(
         sys.executable,
         "-c",
