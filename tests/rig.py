@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -209,6 +210,14 @@ class Through:
 
 class ControllerDied(Exception):
     """The controller is gone at this point: nothing catches this."""
+
+
+def misread(engine: Path, file: Path) -> list[str]:
+    """What PowerShell's parser finds wrong in a file, also for 5.1; that commands of Windows are not in this engine does not count."""
+    done = subprocess.run([str(engine), "--check", str(file)], capture_output=True, text=True, check=False, timeout=60)
+    said = done.stdout.splitlines()
+    assert re.fullmatch(r"clean|\d+ findings", said[-1]), done.stdout + done.stderr
+    return [line for line in said[:-1] if not line.endswith("cannot run in this host")]
 
 
 def world(folder: Path, spec: Spec | None = None, seed: int = 1) -> World:

@@ -13,7 +13,6 @@ import re
 import shlex
 import shutil
 import socket
-import ssl
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -59,7 +58,7 @@ def readers_hosts(here: Path, folder: Path) -> Iterator[None]:
     """The two hosts of `inventories/example`, simulated, with the certificate that the reader has carried over."""
     with rig.farm(folder, hosts=2, prefix="ws-", https=True, password=READERS_PASSWORD) as farm:
         (here / "inventories" / "example" / "simulated.yml").write_text(yaml.safe_dump(_addresses(farm)), encoding="utf-8")
-        (here / "WS-01.cer").write_bytes(ssl.PEM_cert_to_DER_cert(farm.server.certificate.read_text(encoding="ascii")))
+        shutil.copy(farm.server.certificate, here / "WS-01.cer")
         yield
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, cli_fleet, project
+from . import __version__, cli_fleet, cli_host, project
 from .demo import demo as run_demo
 from .runs import play
 from .sim import ways
@@ -36,6 +36,7 @@ for _verb in (
 ):  # fmt: skip
     app.command()(_verb)
 app.command("import")(cli_fleet.import_)
+app.command()(cli_host.bootstrap)
 app.add_typer(cli_fleet.rollout, name="rollout")
 app.add_typer(cli_fleet.hosts, name="hosts")
 

@@ -18,7 +18,7 @@ from . import importing, plans, project, show
 from .fleet import Applying, Fleet, FleetFailed
 from .history import NoHistory
 from .plans import BadPlan, Outcome, Plan, code_of
-from .runs import Event, Said, TaskStarted, printable
+from .runs import Event
 
 #: Exit codes (DESIGN section 8).
 _ERROR, _CHANGES, _STALE, _UNKNOWN = 1, 2, 3, 4
@@ -95,31 +95,9 @@ def _print_json(data: object) -> None:
 
 
 def _progress(quiet: bool) -> Callable[[Event], None]:
-    """What is going on, on standard error: which wave it is, and what each host is at. A host that goes on waiting says so once."""
+    """What is going on, on standard error."""
     to = show.console(stderr=True)
-    seen = {"tasks": 0, "waves": 0}
-    said: dict[str, str] = {}
-
-    def watch(event: Event) -> None:
-        if quiet:
-            return
-        if isinstance(event, TaskStarted):
-            seen["tasks"] += 1
-            if event.name == "Look at every host":
-                to.print("looking at every host", style="dim")
-            if event.name == "Begin the wave":
-                seen["waves"] += 1
-                said.clear()
-        if isinstance(event, Said) and event.event == "verbose" and seen["tasks"]:
-            if not said and seen["waves"]:
-                to.print(f"wave {seen['waves']}", style="dim")
-            text = printable(event.text.strip())
-            host = text.partition(":")[0]
-            if said.get(host) != text:
-                to.print(f"  {text}", style="dim", markup=False, soft_wrap=True)
-            said[host] = text
-
-    return watch
+    return show.progress(lambda line: None if quiet else to.print(line, style="dim", markup=False, soft_wrap=True))
 
 
 def validate(file: File = _FILE, extra: Extra = None, vault: Vault = None, as_json: Json = False) -> None:

@@ -97,6 +97,12 @@ def hosts(file: Path) -> dict[str, dict[str, Any]]:
     return {str(name): {word: _plain((host or {}).get(word)) for word in words} for name, host in found.items()}
 
 
+def variables(file: Path) -> dict[str, Any]:
+    """The variables of all hosts (``vars``), as they are written."""
+    found = _read(file).get("vars")
+    return _plain(found) if isinstance(found, Mapping) else {}
+
+
 def add_host(file: Path, name: str, variables: Mapping[str, object], emulators: int | None, labels: Mapping[str, str]) -> None:
     """Write a host into the file. ``variables``: its own, such as ``ansible_host``. Raises BadProject where it is there already."""
     document = _read(file)

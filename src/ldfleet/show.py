@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .plans import Fault, Hold, Host, Outcome, Plan, Step
+from .runs import Event, Said, TaskStarted, printable
 
 #: Columns where the output is no terminal.
 _WIDTH = 120
@@ -32,6 +33,31 @@ def console(stderr: bool = False) -> Console:
     """Colours and width of a terminal where there is one, plain 120 columns where not."""
     made = Console(stderr=stderr, highlight=False, soft_wrap=False)
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDTH, color_system=None)
+
+
+def progress(say: Callable[[str], None]) -> Callable[[Event], None]:
+    """For a run that is watched: which wave it is, and what each host is at, line by line. A host that goes on waiting says so once."""
+    seen = {"tasks": 0, "waves": 0}
+    said: dict[str, str] = {}
+
+    def watch(event: Event) -> None:
+        if isinstance(event, TaskStarted):
+            seen["tasks"] += 1
+            if event.name == "Look at every host":
+                say("looking at every host")
+            if event.name == "Begin the wave":
+                seen["waves"] += 1
+                said.clear()
+        if isinstance(event, Said) and event.event == "verbose" and seen["tasks"]:
+            if not said and seen["waves"]:
+                say(f"wave {seen['waves']}")
+            text = printable(event.text.strip())
+            host = text.partition(":")[0]
+            if said.get(host) != text:
+                say(f"  {text}")
+            said[host] = text
+
+    return watch
 
 
 def plan(of: Plan, to: Console) -> None:

@@ -1,4 +1,5 @@
-"""`make bench`: what ldfleet costs against the usual ways, in one run on the simulator. One table, one line about memory, one line an aim.
+"""`make bench`: what ldfleet costs against the usual ways, and what a fleet's life costs, in one run on the simulator. Two tables, two lines about
+memory, one line an aim.
 
 Seconds are the real ones of this run and mean something only beside one another. Counts do not depend on the machine: one that is wrong
 ends the bench with exit code 1; an aim for a time that is missed is told, and no error. Everything runs on loopback.
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from life import NOTHING, Life, Stage
 from rich.console import Console
 from rich.table import Table
 from simulator import Cost, Knobs, Simulator
@@ -24,7 +26,7 @@ from ways import DidNotWork, Site
 #: The aims. Exchanges: of a check that finds nothing to do; times: of a time by which the whole run is shorter or longer.
 ROUND_TRIPS = {"no change": 1, "change": 2, "creation": 3}
 MOST_EXCHANGES = {"NTLM": 10, "Basic": 7}
-RAW_TIMES, BARE_TIMES, MEGABYTES = 20.0, 2.0, 500.0
+RAW_TIMES, BARE_TIMES, FLEET_TIMES, MEGABYTES = 20.0, 2.0, 2.0, 500.0
 
 _NAMES = {"NTLM": "NTLM with encryption", "Basic": "Basic"}
 _WIDTH = 140
@@ -32,7 +34,8 @@ _WIDTH = 140
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured. ``farm``: hosts, and emulators of each, for memory and scale. ``repeats``: of what takes a second or two.
+    """How much is measured. ``farm``: hosts, and emulators of each, for memory and scale; ``life``: the same for a fleet's life. ``repeats``: of what
+    takes a second or two.
 
     ``judged``: whether the run is large enough that its times say something about an aim.
     """
@@ -41,12 +44,13 @@ class Size:
     emulators: int = 50
     counted: tuple[int, ...] = (1, 50)
     farm: tuple[int, int] = (50, 40)
+    life: tuple[int, int] = (50, 40)
     powershell_start: float = 0.7
     repeats: int = 3
     judged: bool = True
 
 
-QUICK = Size(hosts=(2,), emulators=4, counted=(50,), farm=(4, 10), powershell_start=0.1, repeats=1, judged=False)
+QUICK = Size(hosts=(2,), emulators=4, counted=(50,), farm=(4, 10), life=(3, 2), powershell_start=0.1, repeats=1, judged=False)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Report:
     def __init__(self, powershell_start: float, judged: bool) -> None:
         self.judged = judged
         self.aims: dict[str, Aim] = {}
-        self.memory = ""
+        self.memory: list[str] = []
         title = (
             f"On the simulator, where PowerShell takes {powershell_start} s to start. Round trips (commands over WinRM), HTTP exchanges,\n"
             "PowerShell starts and the seconds of LDPlayer's own commands are those of one host. Times: of ldfleet's seconds."
@@ -89,6 +93,13 @@ class Report:
         self.table = Table(title=title, title_justify="left")
         for name in ("what", "how", "hosts", "emulators", "seconds", "round trips", "exchanges", "starts", "LDPlayer", "times", "aims"):
             self.table.add_column(name, justify="left" if name in ("what", "how", "aims") else "right", no_wrap=True)
+        title = (
+            "A fleet's life by `ldfleet plan` and `ldfleet apply`, LDPlayer's own time jumped over. Waves: in which running replicas are taken down.\n"
+            "Memory: MB of all processes of ldfleet and Ansible together, at most."
+        )
+        self.life = Table(title=title, title_justify="left")
+        for name in ("step", "plan, s", "apply, s", "steps", "waves", "round trips", "memory", "aims"):
+            self.life.add_column(name, justify="left" if name in ("step", "aims") else "right", no_wrap=True)
 
     def row(self, what: str, how: str, size: tuple[int, int], got: Measured, clock: str = "real", times: str = "", aims: str = "") -> None:
         """One line. ``size``: hosts, and emulators of each. ``clock``: ``real``; ``jumped`` where LDPlayer's own time was jumped over;
@@ -97,6 +108,13 @@ class Report:
         seconds = "" if clock == "none" else f"{got.seconds:.2f}"
         own = f"{got.ldplayer:.2f}" if clock == "real" else ""
         self.table.add_row(what, how, str(size[0]), str(size[1]), seconds, *counts, own, times, aims)
+
+    def stage(self, stage: Stage, aims: str) -> None:
+        """One line of a fleet's life."""
+        seconds = [f"{verb.seconds:.1f}" for verb in (stage.planned, stage.applied)]
+        trips = _span([cost.round_trips for cost in stage.costs])
+        most = max(stage.planned.megabytes, stage.applied.megabytes)
+        self.life.add_row(stage.what, *seconds, str(len(stage.applied.steps)), str(stage.waves), trips, f"{most:.0f}", aims)
 
     def hold(self, aim: str, held: bool, found: str, counted: bool = False) -> str:
         """Note what one run says of an aim; the word for its row."""
@@ -114,8 +132,10 @@ class Report:
 
     def show(self, seconds: float) -> None:
         """Print all of it."""
-        Console(width=None if sys.stdout.isatty() else _WIDTH).print(self.table)
-        print(self.memory)
+        to = Console(width=None if sys.stdout.isatty() else _WIDTH)
+        to.print(self.table)
+        to.print(self.life)
+        print("\n".join(self.memory))
         for text, aim in self.aims.items():
             verdict = "held" if aim.held else "WRONG" if aim.counted else "fell short"
             print(f"{verdict:<10} {text}: {', '.join(dict.fromkeys(aim.found))}")
@@ -153,6 +173,7 @@ def _parts(size: Size, start: float, report: Report) -> Iterator[tuple[str, Call
     for hosts in size.hosts:
         yield f"speed, {_many(hosts, 'host')}", partial(_speed, hosts, size, start, report)
     yield f"memory and scale, {_many(size.farm[0], 'host')}", partial(_scale, size, start, report)
+    yield f"a fleet's life, {_many(size.life[0], 'host')}", partial(_life, size, start, report)
 
 
 # ---- counts -------------------------------------------------------------------------------------------------------------------------
@@ -247,10 +268,43 @@ def _scale(size: Size, start: float, report: Report, folder: Path) -> None:
         report.row("only list2", "pywinrm in threads", size.farm, _measured(simulator, site.bare_list2), "jumped")
         report.row("nothing", "Ansible, empty play", size.farm, _measured(simulator, site.nothing), "jumped")
         most = simulator.megabytes()
-    report.memory = f"Memory: one simulator process with {hosts} hosts of {many} emulators took {most:.0f} MB at most (VmHWM)."
+    report.memory.append(f"Memory: one simulator process with {hosts} hosts of {many} emulators took {most:.0f} MB at most (VmHWM).")
     report.hold(
         f"{hosts} hosts of {many} emulators in one process under {MEGABYTES:.0f} MB", most < MEGABYTES, f"{most:.0f} MB", counted=True
     )
+
+
+# ---- a fleet's life -----------------------------------------------------------------------------------------------------------------
+def _life(size: Size, start: float, report: Report, folder: Path) -> None:
+    """Each step is planned, applied, and looked at from behind: one that does not come out as planned ends the bench."""
+    hosts, many = size.life
+    held = f"each step of a fleet's life ends as planned, and every one of {hosts * many} replicas runs where it should"
+    with Simulator(folder / "hosts", Knobs(hosts, start)) as simulator:
+        life = Life(simulator, folder, hosts, many)
+        for stage in life.stages(short=not size.judged):
+            print(f"         {stage.what}: {stage.applied.seconds:.0f} s", file=sys.stderr, flush=True)
+            verdicts = [report.hold(held, True, "held", counted=True)]
+            if stage.what == NOTHING:
+                bare = _measured(simulator, Site(life.bare(), folder).check)
+                verdicts += _no_change(report, stage, bare)
+            report.stage(stage, _told(verdicts))
+            if stage.what == NOTHING:
+                report.life.add_row(
+                    "  the same without a fleet file", "", f"{bare.seconds:.1f}", "0", "0", bare.span("round_trips"), "", ""
+                )
+        most = simulator.megabytes()
+    report.memory.append(f"Memory: the simulator of the fleet's life took {most:.0f} MB at most (VmHWM).")
+
+
+def _no_change(report: Report, stage: Stage, bare: Measured) -> list[str]:
+    """``bare``: the check of the same emulators, declared host by host."""
+    trips, times = [cost.round_trips for cost in stage.costs], stage.applied.seconds / bare.seconds
+    few = f"{_many(1, 'round trip')} a host for an apply of a fleet that finds nothing to do"
+    near = f"an apply of a fleet that finds nothing to do, within {FLEET_TIMES:.0f} times the check without a fleet file"
+    return [
+        report.hold(few, set(trips) == {1}, _span(trips), counted=True),
+        report.hold(near, times <= FLEET_TIMES, f"{times:.1f} times ({stage.applied.seconds:.1f} s of {bare.seconds:.1f} s)"),
+    ]
 
 
 # ---- measuring ----------------------------------------------------------------------------------------------------------------------

@@ -27,6 +27,17 @@ class DidNotWork(RuntimeError):
     """A way did not do its work, so its time means nothing; the text is what it said last."""
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """What Ansible needs to find the collection; what it keeps lies in ``folder``."""
+    return {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(_ROOT / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".build"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
 @dataclass(frozen=True)
 class Site:
     """Where the ways work: hosts by inventory, and a folder of ours."""
@@ -46,6 +57,10 @@ class Site:
         }
         self._play("ldfleet.ldplayer.converge", "-e", json.dumps(declared), *options)
 
+    def check(self) -> None:
+        """ldfleet's playbook in check mode, for what the inventory itself declares."""
+        self._play("ldfleet.ldplayer.converge", "--check")
+
     def raw_loop(self, cpu: int) -> None:
         """One `raw` an emulator to read its settings, one more where they differ."""
         self._play(str(_HERE / "raw_loop.yml"), "-e", json.dumps({"cpu": cpu}))
@@ -61,17 +76,10 @@ class Site:
 
     def _play(self, playbook: str, *options: str) -> None:
         (self.folder / "inventory.json").write_text(json.dumps(self.inventory), encoding="utf-8")
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(_ROOT / "ansible.cfg"),
-            "ANSIBLE_HOME": str(self.folder / "ansible"),
-            "ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".build"),
-            "ANSIBLE_NOCOLOR": "1",
-        }
         program = Path(sys.executable).with_name("ansible-playbook")
         done = subprocess.run(
             [str(program), "-i", str(self.folder / "inventory.json"), playbook, *options],
-            cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=_PLAYBOOK_SECONDS, check=False,
+            cwd=_ROOT, env=environment(self.folder), capture_output=True, text=True, timeout=_PLAYBOOK_SECONDS, check=False,
         )  # fmt: skip
         if done.returncode != 0:
             raise DidNotWork(f"{playbook} exited with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}")

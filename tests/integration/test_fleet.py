@@ -17,7 +17,7 @@ import pytest
 import fleets
 import rig
 from fleets import Site, told
-from ldfleet.fleet import Fleet, FleetFailed
+from ldfleet.fleet import Fleet, FleetFailed, Watch
 from ldfleet.plans import BadPlan, load
 from ldfleet.runs import HostResult, TaskStarted
 
@@ -65,15 +65,18 @@ def test_a_fleet_from_nothing_up_down_and_changed(site: Site) -> None:
 def _waves(site: Site, names: list[str]) -> list[list[str]]:
     """Apply, and tell which replicas each wave took down."""
     waves: list[list[str]] = []
+    site.fleet.apply(restart=names, watch=_stops(waves)).wait(170)
+    return [sorted(wave) for wave in waves]
 
+
+def _stops(waves: list[list[str]]) -> Watch:
     def watch(event: object) -> None:
         if isinstance(event, TaskStarted) and event.name == "Begin the wave":
             waves.append([])
         if isinstance(event, HostResult) and event.module == "emulators" and waves:
             waves[-1] += [action["name"] for action in event.result.get("actions", ()) if action["action"] == "stop"]
 
-    site.fleet.apply(restart=names, watch=watch).wait(170)
-    return [sorted(wave) for wave in waves]
+    return watch
 
 
 def test_a_changed_profile_comes_in_waves_to_a_canary_first(site: Site) -> None:
@@ -121,6 +124,18 @@ def test_a_replica_that_does_not_come_back_stops_its_pool_and_nothing_else(site:
     site.world(3).quirks.starts = {}
     assert not site.apply().faults  # one that hangs is cured, which no plan can tell
     assert site.fleet.plan().in_sync
+    assert site.replicas() == ALL
+
+
+def test_a_probe_that_nobody_passes_takes_down_no_more_than_one_wave_and_is_no_success(site: Site) -> None:
+    site.agreed()
+    site.words["vars"].update(ldplayer_start_timeout=10, ldplayer_remedies=0)
+    site.words["profiles"]["game"].update(memory=2048, ready={"shell": "getprop ro.nothing", "matches": "everything"})
+    waves: list[list[str]] = []
+    done = site.fleet.apply(watch=_stops(waves)).wait(170)
+    assert [sorted(wave) for wave in waves if wave] == [["farm-004", "farm-005"]]
+    assert done.code == 4
+    assert any("the rollout stopped: 4 of 6 keep what they had" in str(fault) for fault in done.faults)
     assert site.replicas() == ALL
 
 
@@ -197,6 +212,21 @@ def test_a_move_that_is_killed_at_any_stage_loses_nothing_and_is_ended_by_the_ne
             assert site.titles() == {f"sim-{here:02d}": [], f"sim-{there:02d}": ["FARM-000"]}, stage
             assert _scores(site) == [b"42"]
             here, there = there, here
+
+
+def test_a_copy_that_does_not_prove_itself_gives_way_to_the_one_that_it_was_to_replace(tmp_path: Path) -> None:
+    with fleets.site(tmp_path, hosts=2, replicas=1) as site:
+        site.pool(on_move="backup", move_folder="\\\\files\\ldfleet")
+        site.agreed()
+        site.host(1, drain=True)
+        site.world(2).quirks.starts = {"farm-000": ["hang"] * 20}
+        failed = site.apply()
+        assert [fault.code for fault in failed.faults] == ["NotConverged"]
+        assert "farm-000: could not be moved: its copy on sim-02 is not well: StartHangs" in str(failed.faults[0])
+        assert site.titles() == {"sim-01": ["FARM-000"], "sim-02": ["farm-000"]}  # it runs where it was, and nowhere else
+        site.world(2).quirks.starts = {}
+        assert not site.apply().faults
+        assert site.titles() == {"sim-01": [], "sim-02": ["FARM-000"]}
 
 
 def _killed_at(site: Site, stage: int) -> None:

@@ -99,7 +99,7 @@ def _known(fleet: Fleet, looks: Mapping[str, Look]) -> dict[str, Look]:
 def _told(fleet: Fleet, placed: Placement, looks: Mapping[str, Look], wave: int | None = None) -> dict[str, list[dict[str, Any]]]:
     """What each host is told when all waves are over, or in one of them."""
     rolled = rollout.plan(fleet, placed, looks)
-    keeping = rolled.kept if wave is None else rolled.later(wave, ())
+    keeping = rolled.kept if wave is None else rolled.later(wave, {})
     return {host: rollout.entries(fleet, placed, keeping, host) for host in _known(fleet, looks)}
 
 
@@ -277,13 +277,13 @@ def test_before_its_wave_a_replica_is_told_no_more_than_its_state(fleet: Fleet, 
     placed = placement.place(fleet, looks)
     rolled = rollout.plan(fleet, placed, looks)
     for wave in range(rolled_length := rollout.length(rolled)):
-        later = rolled.later(wave, ())
+        later = rolled.later(wave, {})
         for host, entries in _told(fleet, placed, looks, wave).items():
             for entry in entries:
                 if entry["name"] in later and placed.at[entry["name"]] == host:
                     assert set(entry) == {"name", "state"}
                     assert entry["state"] != "absent"
-    assert rolled.later(rolled_length - 1, ()) == rolled.kept
+    assert rolled.later(rolled_length - 1, {}) == rolled.kept
 
 
 @law
@@ -323,7 +323,7 @@ def test_a_wave_that_does_not_come_back_is_the_last_one_of_its_pool(
     progress = rollout.advance(fleet, placed, rolled, rollout.begin(fleet, placed, looks), after, wave + 1)
     assert "farm" in progress.stopped
     assert "lab" not in progress.stopped or fate == "silent"
-    assert set(waves[wave + 1]) <= rolled.later(wave + 1, progress.stopped)
+    assert set(waves[wave + 1]) <= rolled.later(wave + 1, progress.halted)
 
 
 @law

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import build
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision, look
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import BadOption, Several, Stale
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.look import Look
 
@@ -48,7 +48,7 @@ def test_a_saved_plan_is_carried_out_without_the_hosts_that_moved() -> None:
 @pytest.mark.parametrize("gone", ["a", "b"])
 def test_a_saved_plan_is_carried_out_on_some_hosts_only(gone: str) -> None:
     saved = _placed(LOOKS, restart=("lab", "farm-002"))
-    limited = {**LOOKS, gone: Look(problem=decision.LEFT_OUT)}
+    limited = {**LOOKS, gone: Look(problem=look.LEFT_OUT)}
     placed = _placed(limited, saved)
     assert placed["stale"] == {}
     assert gone not in _first(limited, placed)["hosts"]
@@ -77,6 +77,6 @@ def test_what_is_wrong_in_the_end_is_told_host_by_host() -> None:
 
 
 def test_hosts_that_were_left_out_are_no_fault() -> None:
-    fleet, looks = decision.fleet(WORDS, *build.SPECS), {**LOOKS, "b": Look(problem=decision.LEFT_OUT)}
+    fleet, looks = decision.fleet(WORDS, *build.SPECS), {**LOOKS, "b": Look(problem=look.LEFT_OUT)}
     told = decision.finish(fleet, _placed(looks)["decision"], None, looks, {}, {})
     assert [hold["reason"] for hold in told["holds"]] == ["Unknown", "Unknown"]

@@ -60,6 +60,8 @@ def test_waves(case: dict[str, Any]) -> None:
     for number, told in enumerate(case.get("then", ()), 1):
         progress = rollout.advance(fleet, placed, rolled, progress, build.looks(told), number)
     assert progress.stopped == case.get("stops", {})
+    if "keeps" in case:
+        assert sorted(rolled.later(len(case["then"]), progress.halted)) == case["keeps"]
 
 
 def _told(words: dict[str, Any], hosts: dict[str, Any], host: str, wave: int = 0) -> list[dict[str, Any]]:
@@ -67,7 +69,7 @@ def _told(words: dict[str, Any], hosts: dict[str, Any], host: str, wave: int = 0
     fleet, looks = build.fleet(words), build.looks(hosts)
     placed = placement.place(fleet, looks)
     rolled = rollout.plan(fleet, placed, looks)
-    return rollout.entries(fleet, placed, rolled.later(wave, ()), host)
+    return rollout.entries(fleet, placed, rolled.later(wave, {}), host)
 
 
 def test_each_host_is_told_all_of_its_emulators_and_what_goes() -> None:

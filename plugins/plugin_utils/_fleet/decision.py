@@ -74,14 +74,10 @@ def fleet(values: Mapping[str, Any], spec: Spec, entry: Spec, max_destroy: str |
 def looked(declared: Fleet, results: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Look]:
     """What each host told. ``results``: of the hosts that take part in the run."""
     return {
-        name: look.read(results[name]) if name in results else Look(problem=LEFT_OUT)
+        name: look.read(results[name]) if name in results else Look(problem=look.LEFT_OUT)
         for name, host in declared.hosts.items()
         if not host.lost
     }
-
-
-#: Why nothing is known of a host that the run was told to leave out.
-LEFT_OUT = "it is not among the hosts of this run"
 
 
 def place(
@@ -160,7 +156,7 @@ def _still(saved: Mapping[str, Any], mark: str, looks: Mapping[str, Look]) -> tu
 
 def _moved(name: str, digests: Mapping[str, str], looks: Mapping[str, Look]) -> str | None:
     seen = looks[name]
-    if seen.problem == LEFT_OUT:
+    if seen.left_out:
         return None
     if not seen.known:
         return seen.problem if name in digests else None
@@ -209,8 +205,8 @@ def wave(
             part |= set(rollout.busy(placed, rolled, known, later))
     else:
         progress = _after(declared, found, before, known, done, number)
-        part = set(rollout.busy(placed, rolled, known, number, progress.stopped))
-    keeping = rolled.later(number, progress.stopped)
+        part = set(rollout.busy(placed, rolled, known, number, progress.halted))
+    keeping = rolled.later(number, progress.halted)
     restarts = rolled.restarts - keeping
     return {
         "changed": False,
@@ -244,15 +240,21 @@ def stage(
     seen = {host: look.read(result) for host, result in done.items() if result is not None and not result.get("skipped")}
     results = _by_title(backups)
     stuck, files = dict(progress.stuck), dict(progress.files)
+    unproven = [move for move in moves if move.title in stuck]
     for move in moves:
         if move.title not in stuck:
             reason, file = moving.judged(declared, move, name, seen, results)
             files.update({move.title: file} if file else {})
             stuck.update({move.title: reason} if reason else {})
     part = moving.told(declared, moves, files, stuck, looks, name)
-    moved = progress.moved | ({move.title for move in moves if move.title not in stuck} if name == moving.STAGES[-1] else set())
+    last = name == moving.STAGES[-1]
+    back = moving.returned(declared, unproven, files) if last else {}
+    moved = progress.moved | ({move.title for move in moves if move.title not in stuck} if last else set())
     after = replace(progress, stuck=stuck, files=files, moved=moved)
-    hosts = {host: {"emulators": listed, "restart": []} for host, listed in part.emulators.items()}
+    hosts = {
+        host: {"emulators": [*part.emulators.get(host, ()), *back.get(host, ())], "restart": []}
+        for host in sorted(part.emulators.keys() | back.keys())
+    }
     return {"changed": False, "hosts": hosts, "backups": dict(part.backups), "moves": list(titles), "progress": _progress_written(after)}
 
 
@@ -271,7 +273,7 @@ def _after(
     number: int,
 ) -> Progress:
     """How far the rollout has come when a wave is over. ``number``: of the one that comes next."""
-    took = rollout.busy(found.placement, found.rollout, looks, number - 1, before["stopped"])
+    took = rollout.busy(found.placement, found.rollout, looks, number - 1, before["halted"])
     seen = {host: look.read(done[host]) for host in took if host in done}
     return rollout.advance(declared, found.placement, found.rollout, _progress(before), seen, number)
 
@@ -284,6 +286,7 @@ def _progress(data: Mapping[str, Any]) -> Progress:
         frozenset(data["moved"]),
         dict(data["stuck"]),
         dict(data["files"]),
+        dict(data["halted"]),
     )
 
 
@@ -295,6 +298,7 @@ def _progress_written(progress: Progress) -> Json:
         "moved": sorted(progress.moved),
         "stuck": dict(progress.stuck),
         "files": dict(progress.files),
+        "halted": dict(progress.halted),
     }
 
 
@@ -316,7 +320,7 @@ def finish(
     faults += [
         NotConverged(name, f"could not be asked: {seen.problem}", "Its emulators are taken to be as they were")
         for name, seen in looks.items()
-        if not seen.known and seen.problem != LEFT_OUT and name not in stale
+        if not seen.known and not seen.left_out and name not in stale
     ]
     faults += [NotConverged(title, f"could not be moved: {reason}") for title, reason in progress.stuck.items()]
     faults += [NotConverged(f"pool {pool}", f"the rollout stopped: {reason}") for pool, reason in progress.stopped.items()]
@@ -330,7 +334,7 @@ def finish(
 
 def _only_limited(hold: Hold, looks: Mapping[str, Look]) -> bool:
     """Whether a replica is held for no other reason than that hosts were left out of the run."""
-    return hold.reason == "Unknown" and all(seen.known or seen.problem == LEFT_OUT for seen in looks.values())
+    return hold.reason == "Unknown" and all(seen.known or seen.left_out for seen in looks.values())
 
 
 def pools(declared: Fleet, placed: Placement, rolled: Rollout, looks: Mapping[str, Look]) -> Json:

@@ -16,9 +16,13 @@ _SHOWN = 120
 _REFUSALS = (Refused.__name__, Guarded.__name__)
 
 
+#: The problem of a host that the run was told to leave out.
+LEFT_OUT = "it is not among the hosts of this run"
+
+
 @dataclass(frozen=True)
 class Member:
-    """One emulator. ``up``: it is not stopped; ``available``: it runs, and its guest is not known to be silent.
+    """One emulator. ``up``: it is not stopped; ``available``: it runs, and its guest is not known to be silent; ``silent``: it runs, and its guest is.
 
     ``steps``: what the plan does with it. ``waits``: it is on its way already. ``moving``: it is on its way from another host.
     ``identity``: the values that tell this phone from others. ``failed``: why the last run did not bring it to what was declared; empty when it did.
@@ -34,6 +38,7 @@ class Member:
     failed: str = ""
     moving: bool = False
     identity: Mapping[str, Any] = field(default_factory=dict)
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class Look:
     new: tuple[str, ...] = ()
     fault: str = ""
     refused: str = ""
+
+    @property
+    def left_out(self) -> bool:
+        """Whether nothing is known of the host only because the run was told to leave it out."""
+        return self.problem == LEFT_OUT
 
     @property
     def known(self) -> bool:
@@ -96,6 +106,7 @@ def _member(emulator: Mapping[str, Any], steps: Mapping[str, Iterable[str]], fai
         waits=conditions.get("Synced", {}).get("reason") == "Changing",
         failed=failed.get(title, ""),
         moving=bool(emulator.get("moving")),
+        silent=emulator["state"] == "running" and ready == "False",
         identity={option: value for option, value in emulator["settings"].items() if option in IDENTITY},
     )
 

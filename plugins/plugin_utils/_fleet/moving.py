@@ -39,7 +39,8 @@ def entries(move: Move, pool: Pool, host: str, moved: bool) -> list[Entry]:
 def told(
     fleet: Fleet, moves: Iterable[Move], files: Mapping[str, str], stuck: Collection[str], looks: Mapping[str, Look], stage: str
 ) -> Part:
-    """What hosts are told at a stage. ``files``: backups by title; ``stuck``: replicas that do not go on; ``looks``: of before it all."""
+    """What hosts are told at a stage about replicas that go on. ``files``: backups by title; ``stuck``: replicas that do not; ``looks``: of before it
+    all."""
     emulators: dict[str, list[Entry]] = {}
     backups: dict[str, list[Entry]] = {}
     for move in moves:
@@ -48,9 +49,8 @@ def told(
         member = looks[move.source].members[move.title]
         copy = {"name": move.title, **pool.entry, **member.identity, **({"protect": True} if member.protected else {})}
         if move.title in stuck:
-            if stage == "settle":
-                emulators.setdefault(move.source, []).append({"name": move.title, "state": pool.state})
-        elif stage == "backup":
+            continue
+        if stage == "backup":
             backups.setdefault(move.source, []).append({"name": move.title, "folder": move.folder, "state": "present"})
         elif stage == "restore":
             restored = {"name": move.title, "folder": move.folder, "state": "restored", "file": files[move.title]}
@@ -60,6 +60,19 @@ def told(
         else:
             emulators.setdefault(move.target, []).append({**copy, "moving": True} if stage == "start" else copy)
     return Part(emulators, backups)
+
+
+def returned(fleet: Fleet, moves: Iterable[Move], files: Collection[str]) -> dict[str, list[Entry]]:
+    """What hosts are told in the end of replicas whose copy did not prove itself: the one that it was to replace goes on where it was, and the copy,
+    where it got as far as a backup (``files``), is stopped."""
+    found: dict[str, list[Entry]] = {}
+    for move in moves:
+        pool = fleet.pool_of(move.title)
+        assert pool is not None
+        found.setdefault(move.source, []).append({"name": move.title, "state": pool.state})
+        if move.title in files:
+            found.setdefault(move.target, []).append({"name": move.title, "state": "stopped", "moving": True})
+    return found
 
 
 def judged(fleet: Fleet, move: Move, stage: str, looks: Mapping[str, Look], results: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:

@@ -226,10 +226,14 @@ class _Work:
             self.room[host].take(pool)
 
     def _unknown(self, title: str) -> Hold:
-        told = ", ".join(f"{host}: {self.looks[host].problem}" for host in self.unknown)
-        message = (
-            f"{shown(title)} may be on a host that could not be asked ({told}); it is made when that answers or is declared lost: true"
-        )
+        if all(self.looks[host].left_out for host in self.unknown):
+            hosts = ", ".join(self.unknown)
+            message = f"{shown(title)} may be on a host that was left out of this run ({hosts}); a run on all hosts can tell"
+        else:
+            told = ", ".join(f"{host}: {self.looks[host].problem}" for host in self.unknown)
+            message = (
+                f"{shown(title)} may be on a host that could not be asked ({told}); it is made when that answers or is declared lost: true"
+            )
         return Hold(title, "Unknown", message)
 
     def _choose(self, pool: Pool, title: str, whole: bool = False) -> tuple[str | None, str]:

@@ -49,7 +49,7 @@ def sentence(step: Step) -> str:
 
 
 def progress(batch: Round) -> str:
-    """What one batch is about, in a line: ``create 4 (game-000 to spare-000), wait for game-002``."""
+    """What one batch is about, in a line: ``create 4 (game-000 … spare-000), wait for game-002``."""
     names: dict[str, list[str]] = {}
     for step in batch.steps:
         names.setdefault(step.verb.value, []).append(step.name)
@@ -65,12 +65,14 @@ def note(batch: Round, lease: Lease) -> Json | None:
     return {"by": lease.holder, "run": lease.token, "steps": [sentence(step) for step in batch.steps][:_NOTED]}
 
 
+#: Titles that are named one by one before they are only counted.
+_LISTED = 3
 #: Steps of one batch that the journal keeps.
 _NOTED = 100
 
 
 def _span(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} ({names[0]} to {names[-1]})"
+    return ", ".join(names) if len(names) <= _LISTED else f"{len(names)} ({names[0]} … {names[-1]})"
 
 
 def _change(change: Change, verb: Verb) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from . import moving
@@ -35,14 +36,14 @@ class Rollout:
     kept: frozenset[str] = frozenset()
     restarts: frozenset[str] = frozenset()
 
-    def later(self, wave: int, stopped: Iterable[str]) -> frozenset[str]:
-        """Replicas that still keep what they have in a wave (counted from 0): those of later ones, and all that a stopped pool has not changed."""
-        halted = set(stopped)
+    def later(self, wave: int, halted: Mapping[str, int]) -> frozenset[str]:
+        """Replicas that still keep what they have in a wave (counted from 0): those of later ones, and of pools that are halted those of the wave that was
+        not begun and of all after it."""
         return self.kept | {
             title
             for pool, waves in self.waves.items()
             for number, titles in enumerate(waves)
-            if number > wave or (pool in halted and number == wave)
+            if number > wave or number >= halted.get(pool, number + 1)
             for title in titles
         }
 
@@ -53,7 +54,8 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Progress:
-    """Between two waves. ``stopped``: pools that do not go on, and why. ``down``: replicas that are not available. ``faults``: by host, what went wrong.
+    """Between two waves. ``stopped``: pools that do not go on, and why; ``halted``: the wave that each of them did not begin. ``down``: replicas that
+    are not available. ``faults``: by host, what went wrong.
 
     ``moved``: replicas that have left their host. ``stuck``: those that could not, and why. ``files``: their backups, while they are on their way.
     """
@@ -64,6 +66,7 @@ class Progress:
     moved: frozenset[str] = frozenset()
     stuck: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    halted: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan(fleet: Fleet, placement: Placement, looks: Mapping[str, Look], restart: Iterable[str] = ()) -> Rollout:
@@ -80,9 +83,11 @@ def plan(fleet: Fleet, placement: Placement, looks: Mapping[str, Look], restart:
         held = {title for title in changed if (pool.number(title) or 0) < pool.update.partition} - again - leaving
         kept |= held
         restarts |= again
-        disruptive = [title for title in changed if title not in held and members[title].available]
-        down = sum(not member.available for member in members.values()) + sum(pool.number(title) is not None for title in placement.created)
-        waves[pool.name] = tuple(_cut(pool, disruptive, down if pool.state == "running" else 0))
+        disruptive = [title for title in changed if title not in held and (members[title].available or members[title].silent)]
+        silent = {title for title in disruptive if members[title].silent}
+        down = sum(not member.available for title, member in members.items() if title not in silent)
+        down += sum(pool.number(title) is not None for title in placement.created)
+        waves[pool.name] = tuple(_cut(pool, disruptive, silent, down if pool.state == "running" else 0))
     return Rollout({name: cut for name, cut in waves.items() if cut}, frozenset(kept), frozenset(restarts))
 
 
@@ -94,9 +99,10 @@ def _member(placement: Placement, looks: Mapping[str, Look], title: str) -> Memb
     return looks[placement.at[title]].members[title]
 
 
-def _cut(pool: Pool, disruptive: Sequence[str], down: int) -> Iterable[tuple[str, ...]]:
-    """From the highest number down. What is not available yet (``down``) takes its share of the first wave: it is brought up in that wave."""
-    left = sorted(disruptive, key=lambda title: -(pool.number(title) or 0))
+def _cut(pool: Pool, disruptive: Sequence[str], silent: Collection[str], down: int) -> Iterable[tuple[str, ...]]:
+    """First who runs and does not answer, then from the highest number down. What does not run (``down``) takes its share of the first wave: it is
+    brought up in that wave. Who is silent waits for a wave like the others: it may be so only because a new probe asks for more."""
+    left = sorted(disruptive, key=lambda title: (title not in silent, -(pool.number(title) or 0)))
     budget = pool.update.budget(pool.replicas)
     if pool.state == "stopped":
         yield from [tuple(left)] if left else []
@@ -114,11 +120,11 @@ def begin(fleet: Fleet, placement: Placement, looks: Mapping[str, Look]) -> Prog
 
 def advance(fleet: Fleet, placement: Placement, rollout: Rollout, before: Progress, looks: Mapping[str, Look], wave: int) -> Progress:
     """Before a wave above 0, or after the last one. ``looks``: of the hosts that took part in the wave before, as they were then."""
-    homes = _homes(placement, rollout.later(wave - 1, before.stopped))
+    homes = _homes(placement, rollout.later(wave - 1, before.halted))
     carried = placement.carried.keys()
     asked = [title for title, host in homes.items() if host in looks and title not in carried]
     down = (before.down - set(asked) - before.moved) | _down(fleet, homes, looks, asked) | before.stuck.keys()
-    found = dict(before.stopped)
+    found, halted = dict(before.stopped), dict(before.halted)
     for name, waves in rollout.waves.items():
         pool = fleet.pools[name]
         if name in found or wave >= len(waves):
@@ -126,15 +132,16 @@ def advance(fleet: Fleet, placement: Placement, rollout: Rollout, before: Progre
         told = [_unwell(pool, homes[title], looks, title) for title in waves[wave - 1] if title not in carried]
         told += [f"{title}: {before.stuck[title]}" for title in waves[wave - 1] if title in before.stuck]
         bad = [reason for reason in told if reason]
-        missing = sorted(title for title in down if pool.number(title) is not None)
+        waiting = {title for titles in waves[wave:] for title in titles}
+        missing = sorted(title for title in down - waiting if pool.number(title) is not None)
         if not bad and missing and len(missing) + len(waves[wave]) > pool.update.budget(pool.replicas):
             bad = [f"{title} on {homes[title]} is not available" for title in missing]
         if bad:
-            left = sum(len(titles) for titles in waves[wave:])
             more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-            found[name] = f"{left} of {pool.replicas} keep what they had, because {'; '.join(bad[:_NAMED])}{more}"
+            found[name] = f"{len(waiting)} of {pool.replicas} keep what they had, because {'; '.join(bad[:_NAMED])}{more}"
+            halted[name] = wave
     faults = {host: look.problem or look.fault for host, look in looks.items() if look.problem or look.fault}
-    return replace(before, stopped=found, down=frozenset(down), faults={**before.faults, **faults}, files={})
+    return replace(before, stopped=found, halted=halted, down=frozenset(down), faults={**before.faults, **faults}, files={})
 
 
 def _homes(placement: Placement, keeping: Collection[str]) -> dict[str, str]:
@@ -210,12 +217,14 @@ def _hosts(placement: Placement, title: str) -> set[str]:
     return {placement.at[title], *moves}
 
 
-def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int, stopped: Iterable[str] = ()) -> list[str]:
-    """Hosts that have something to do in a wave. ``stopped``: pools that do not go on."""
-    going = {pool: waves for pool, waves in rollout.waves.items() if pool not in set(stopped)}
+def busy(
+    placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int, halted: Mapping[str, int] = MappingProxyType({})
+) -> list[str]:
+    """Hosts that have something to do in a wave. ``halted``: as of Progress."""
+    going = {pool: waves for pool, waves in rollout.waves.items() if wave < halted.get(pool, wave + 1)}
     titles = {title for waves in going.values() for title in (waves[wave] if wave < len(waves) else ())}
     if not wave:
-        titles |= placement.created | ({move.title for move in placement.moves} - rollout.later(0, ()))
+        titles |= placement.created | ({move.title for move in placement.moves} - rollout.later(0, {}))
     touched = {placement.at[title] for title in titles}
     touched |= {move.target for move in placement.moves if move.title in titles}
     if wave:
@@ -227,7 +236,7 @@ def busy(placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave
 
 def _to_do(host: str, look: Look, placement: Placement, rollout: Rollout) -> bool:
     """Whether a look's plan has something that is not put off. What goes is none of that plan's business."""
-    off = rollout.later(0, ())
+    off = rollout.later(0, {})
     going = {title for title, at in placement.surplus if at == host}
     open_ = [_open(member, title in off) for title, member in look.members.items() if title not in going]
     return any(open_) or bool(look.new or look.fault)

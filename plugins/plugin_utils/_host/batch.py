@@ -7,11 +7,11 @@ Request: bootstrap text and one line of ASCII JSON. Reply: the text between the 
 from __future__ import annotations
 
 import base64
-import binascii
 import gzip
 import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,11 +120,8 @@ class Result:
         return self.status in ("ok", "failed")
 
     def data(self, key: str) -> bytes:
-        """A base64 value as bytes; empty when it is not there. Raises BadReply for what is no base64."""
-        try:
-            return base64.b64decode(self.values.get(key) or "", validate=True)
-        except (binascii.Error, TypeError, ValueError) as error:
-            raise BadReply(f"operation {self.id}: {key} is no base64") from error
+        """A base64 value as bytes (see ``complete``); empty when it is not there."""
+        return base64.b64decode(self.values.get(key) or "", validate=True)
 
 
 @dataclass(frozen=True)
@@ -166,11 +163,77 @@ def _decoded(body: str, batch_id: str) -> Reply:
         if document["protocol"] != PROTOCOL or document["id"] != batch_id:
             raise BadReply(f"the reply is for protocol {document['protocol']!r}, id {document['id']!r}")
         host = HostFacts(**{key: kind(document["host"][key]) for key, kind in _HOST_KEYS.items()})
+        if not all(_fits(number, int) for number in (host.time_ms, host.acp, host.oemcp)):
+            raise BadReply("the reply tells numbers of the host that no host has")
         problem = _problem(document.get("error"))
         results = {str(item["id"]): _result(item) for item in document.get("results", ())}
         return Reply(batch_id, host, results, bool(document.get("replayed")), problem)
-    except (KeyError, TypeError, AttributeError) as error:
+    except BadReply:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadReply(f"the reply lacks or garbles {error}") from error
+
+
+#: What a result tells when it is ok, by the kind of its operation, as far as anybody here reads it (docs/protocol.md). A list stands for one of such
+#: items, a tuple for any of several shapes, ``bytes`` for base64, a pattern for text.
+_BYTES = (bytes, None)
+_DIGITS = re.compile(r"[0-9]{1,9}")
+_PROGRAM = {"exit": (int, None), "stdout": _BYTES, "stderr": _BYTES, "timed_out": (bool, None)}
+_SEEN = {"name": str, "size": int, "modified_ms": int, "head": _BYTES}
+_FILE = ({**_SEEN, "sha256": str, "data": _BYTES}, {**_SEEN, "error": {"code": str, "message": str}})
+_ANSWERS: Mapping[str, Any] = {
+    "find": {"path": str, "free_bytes": (int, None)},
+    "exec": _PROGRAM,
+    "until": _PROGRAM,
+    "each": {"runs": [{**_PROGRAM, "key": _DIGITS}]},
+    "read": {
+        "exists": bool,
+        "files": [_FILE],
+        "folders": ([{"name": str, "bytes": int, "modified_ms": int}], None),
+        "free_bytes": (int, None),
+    },
+}
+_STATUSES = frozenset({"ok", "failed", "skipped", "deferred"})
+#: Bits of any number that a host may name: a size, a time, an index.
+_BITS = 63
+
+
+def complete(found: Reply, operations: Iterable[Operation]) -> Reply:
+    """The same reply, when each operation has its result and each result what its kind tells. Raises BadReply: a host is not to be trusted."""
+    for operation in operations:
+        result = found.results.get(operation["id"])
+        if result is None or result.status not in _STATUSES:
+            raise BadReply(f"operation {operation['id']} has no result")
+        shape = _ANSWERS.get(operation["op"], {}) if result.ok else {}
+        wrong = [key for key, inner in shape.items() if not _fits(result.values.get(key), inner)]
+        if wrong:
+            raise BadReply(f"operation {operation['id']}: {wrong[0]} is {result.values.get(wrong[0])!r:.60}")
+    return found
+
+
+def _fits(value: object, shape: Any) -> bool:
+    if isinstance(shape, tuple):
+        return any(_fits(value, one) for one in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
+    if isinstance(shape, Mapping):
+        return isinstance(value, Mapping) and all(_fits(value.get(key), inner) for key, inner in shape.items())
+    if shape is None:
+        return value is None
+    if isinstance(shape, re.Pattern):
+        return isinstance(value, str) and shape.fullmatch(value) is not None
+    if shape is bytes:
+        return _is_base64(value)
+    if shape is int:
+        return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _BITS
+    return isinstance(value, shape)
+
+
+def _is_base64(value: object) -> bool:
+    try:
+        return isinstance(value, str) and base64.b64decode(value, validate=True) is not None
+    except ValueError:
+        return False
 
 
 def _unpacked(body: str) -> bytes:

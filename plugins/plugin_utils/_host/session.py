@@ -172,7 +172,7 @@ class Session:
             self.round_trips += 1
             began = self.clock()
             try:
-                return self._accepted(batch.reply(self.transport.run(batch.BOOTSTRAP, payload), sent.id))
+                return self._accepted(batch.reply(self.transport.run(batch.BOOTSTRAP, payload), sent.id), sent)
             except BadReply as error:
                 raise Ours(
                     self.about, f"the host's answer breaks the protocol: {error}", "Is another version of ldfleet at work on it?"
@@ -191,9 +191,9 @@ class Session:
             raise ReplyLost(self.about, f"the answer to a batch was lost: {why}", "Run again: what was done is seen, and not done twice")
         raise Unreachable(self.about, why, wording.advice(why, self.way))
 
-    def _accepted(self, reply: Reply) -> Reply:
+    def _accepted(self, reply: Reply, sent: Batch) -> Reply:
         if reply.problem is None:
-            return reply
+            return batch.complete(reply, sent.operations)
         code, message = reply.problem.code, reply.problem.message
         if code == "Interrupted":
             raise ReplyLost(
