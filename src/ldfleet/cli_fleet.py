@@ -34,7 +34,7 @@ MaxDestroy = Annotated[
     str | None, typer.Option("--max-destroy", help="In place of the file's max_destroy: a number, or a percentage such as 10%.")
 ]
 
-_FILE = Path("fleet.yml")
+FILE = Path("fleet.yml")
 #: Says the first port of simulated hosts to both verbs that need it, where the usual one is taken.
 SIM_PORT = "LDFLEET_SIM_PORT"
 
@@ -100,7 +100,7 @@ def _progress(quiet: bool) -> Callable[[Event], None]:
     return show.progress(lambda line: None if quiet else to.print(line, style="dim", markup=False, soft_wrap=True))
 
 
-def validate(file: File = _FILE, extra: Extra = None, vault: Vault = None, as_json: Json = False) -> None:
+def validate(file: File = FILE, extra: Extra = None, vault: Vault = None, as_json: Json = False) -> None:
     """Check a fleet file without contacting any host."""
     with _failures(as_json):
         found = _fleet(file, None, extra, vault).validate()
@@ -113,7 +113,7 @@ def validate(file: File = _FILE, extra: Extra = None, vault: Vault = None, as_js
 
 
 def plan(
-    file: File = _FILE,
+    file: File = FILE,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Save the plan here, for `ldfleet apply`.")] = None,
     limit: Limit = None,
     extra: Extra = None,
@@ -149,7 +149,7 @@ def _plan_code(found: Plan) -> int:
 
 def apply(
     saved: Annotated[Path | None, typer.Argument(metavar="PLAN", help="A saved plan; without it, what the file says now.")] = None,
-    file: File = _FILE,
+    file: File = FILE,
     limit: Limit = None,
     extra: Extra = None,
     vault: Vault = None,
@@ -168,7 +168,7 @@ def apply(
 
 def restart(
     names: Annotated[list[str], typer.Argument(help="Pools, or single replicas.")],
-    file: File = _FILE,
+    file: File = FILE,
     extra: Extra = None,
     vault: Vault = None,
     forks: Forks = 50,
@@ -211,7 +211,7 @@ def _waited(applying: Applying) -> Outcome:
 
 
 def status(
-    file: File = _FILE,
+    file: File = FILE,
     emulators: Annotated[bool, typer.Option("--emulators", "-a", help="Every emulator too.")] = False,
     watch: Annotated[float | None, typer.Option("--watch", "-w", min=1, help="Look again every so many seconds, until Ctrl-C.")] = None,
     limit: Limit = None,
@@ -255,7 +255,7 @@ def _watch(fleet: Fleet, first: Plan, emulators: bool, seconds: float) -> None:
 
 
 def drift(
-    file: File = _FILE,
+    file: File = FILE,
     extra: Extra = None,
     vault: Vault = None,
     forks: Forks = 50,
@@ -273,7 +273,7 @@ rollout = typer.Typer(help="Go back to a state that was applied before.", no_arg
 
 
 @rollout.command("history")
-def history(file: File = _FILE, as_json: Json = False) -> None:
+def history(file: File = FILE, as_json: Json = False) -> None:
     """The last ten states of the file that were applied without a fault."""
     entries = _fleet(file).history.entries()
     if as_json:
@@ -289,7 +289,7 @@ def history(file: File = _FILE, as_json: Json = False) -> None:
 
 @rollout.command("undo")
 def undo(
-    file: File = _FILE,
+    file: File = FILE,
     to: Annotated[int | None, typer.Option("--to", help="The number of the state, from `rollout history`.")] = None,
 ) -> None:
     """Put an earlier state back into the fleet file. Hosts are brought to it by `ldfleet apply`."""
@@ -319,7 +319,7 @@ hosts = typer.Typer(help="The hosts of a fleet file.", no_args_is_help=True)
 
 
 @hosts.command("list")
-def hosts_list(file: File = _FILE, as_json: Json = False) -> None:
+def hosts_list(file: File = FILE, as_json: Json = False) -> None:
     """The hosts, with their labels and capacity."""
     with _failures(as_json):
         found = project.hosts(file)
@@ -336,7 +336,7 @@ def hosts_add(
     emulators: Annotated[int | None, typer.Option("--emulators", min=0, help="How many emulators it may carry.")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="NAME=VALUE, more than once.")] = None,
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Its port, where it is not that of all hosts.")] = None,
-    file: File = _FILE,
+    file: File = FILE,
 ) -> None:
     """Write a host into the file; comments and order of the rest stay."""
     with _failures(False):
@@ -356,7 +356,7 @@ def _labels(written: Sequence[str]) -> dict[str, str]:
 
 
 @hosts.command("remove")
-def hosts_remove(name: Annotated[str, typer.Argument(help="Its name in the fleet.")], file: File = _FILE) -> None:
+def hosts_remove(name: Annotated[str, typer.Argument(help="Its name in the fleet.")], file: File = FILE) -> None:
     """Take a host out of the file. What is on it stays there; `drain: true` first empties it."""
     with _failures(False):
         project.remove_host(file, name)
@@ -366,7 +366,7 @@ def hosts_remove(name: Annotated[str, typer.Argument(help="Its name in the fleet
 @hosts.command("test")
 def hosts_test(
     pattern: Annotated[str | None, typer.Argument(help="Which hosts (a pattern of Ansible's).")] = None,
-    file: File = _FILE,
+    file: File = FILE,
     extra: Extra = None,
     vault: Vault = None,
     as_json: Json = False,
@@ -386,7 +386,7 @@ def hosts_test(
 
 
 def import_(
-    file: File = _FILE,
+    file: File = FILE,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write another file instead of this one.")] = None,
     only: Annotated[str, typer.Option("--only", help="Only emulators with such titles (* and ? stand for anything).")] = "*",
     adopt: Annotated[bool, typer.Option("--adopt/--no-adopt", help="Adopt them at once, so that the file's plan is empty.")] = True,

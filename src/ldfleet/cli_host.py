@@ -11,8 +11,8 @@ import typer
 
 from . import bootstrap as room
 from . import project
+from .cli_fleet import FILE, File
 
-_FILE = Path("fleet.yml")
 _T = TypeVar("_T")
 
 
@@ -35,7 +35,7 @@ def bootstrap(
         list[str] | None, typer.Option("--name", help="One more name or address of the host, for its certificate; more than once.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the script to this file instead of standard output.")] = None,
-    file: Annotated[Path, typer.Option("--file", "-f", help="The fleet file.", envvar="LDFLEET_FILE")] = _FILE,
+    file: File = FILE,
 ) -> None:
     """Write the PowerShell script that lets the controllers into a Windows machine. It has no secret."""
     said = _said(file, account is not None)

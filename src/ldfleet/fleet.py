@@ -13,6 +13,7 @@ from typing import Any
 from .history import History
 from .plans import BadPlan, Fault, Hold, Host, Outcome, Plan, Step, faults_of, holds_of, steps_of, with_moves
 from .runs import COLLECTION, GRACE, Event, HostResult, Job, Order, Run, Said
+from .writing import write
 
 #: How the inventory plugin names a fault: file, line, and what is wrong.
 _FAULT = re.compile(r"^(?:\[ERROR\]: |fatal: |ERROR! )?(\S.*?\.ya?ml):(\d+): (.+)$")
@@ -77,7 +78,7 @@ class Fleet:
             return self.plan(watch=watch)
         beside = self.path.with_name(f".applied.{self.path.name}")  # where variables beside the file are found too
         try:
-            beside.write_text(last.read_text(encoding="utf-8"), encoding="utf-8")
+            write(beside, last.read_text(encoding="utf-8"))
             return replace(replace(self, path=beside).plan(watch=watch), fleet=str(self.path))
         finally:
             beside.unlink(missing_ok=True)

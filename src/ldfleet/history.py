@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from .writing import write
 
 KEPT = 10
 _NAME = re.compile(r"(\d{6})\..*")
@@ -50,7 +51,7 @@ class History:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         number = entries[-1].number + 1 if entries else 1
-        _write(self._folder / f"{number:06d}.{self._fleet.name}", text)
+        write(self._folder / f"{number:06d}.{self._fleet.name}", text)
         for entry in entries[: max(0, len(entries) + 1 - KEPT)]:
             entry.path.unlink(missing_ok=True)
 
@@ -68,15 +69,5 @@ class History:
         if not fit:
             known = ", ".join(str(entry.number) for entry in entries) or "none"
             raise NoHistory(f"there is no {'earlier state' if number is None else f'state {number}'} of {self._fleet} (kept are: {known})")
-        _write(self._fleet, fit[-1].path.read_text(encoding="utf-8"))
+        write(self._fleet, fit[-1].path.read_text(encoding="utf-8"))
         return fit[-1]
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    fresh = path.with_name(f".{path.name}.new")
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(text)
-    fresh.chmod(mode)
-    fresh.replace(path)

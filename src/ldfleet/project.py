@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from .runs import collections
+from .writing import write
 
 
 class BadProject(Exception):
@@ -106,9 +106,7 @@ def variables(file: Path) -> dict[str, Any]:
 def add_host(file: Path, name: str, variables: Mapping[str, object], emulators: int | None, labels: Mapping[str, str]) -> None:
     """Write a host into the file. ``variables``: its own, such as ``ansible_host``. Raises BadProject where it is there already."""
     document = _read(file)
-    section = document.setdefault("hosts", CommentedMap())
-    if section is None:
-        section = document["hosts"] = CommentedMap()
+    section = _section(document, "hosts")
     if name in section:
         raise BadProject(f"{file} has a host {name} already")
     host = _flow(variables)
@@ -142,18 +140,14 @@ def add_emulators(
     """Write defaults, profiles and pinned emulators beside what the file has. Raises BadProject where a name is taken."""
     document = _read(file)
     for section, values in (("defaults", defaults), ("profiles", profiles)):
-        own = document.get(section)
-        if own is None:
-            own = document[section] = CommentedMap()
+        own = _section(document, section)
         taken = sorted(set(own) & set(values))
         if taken:
             raise BadProject(f"{file} has {section}.{taken[0]} already")
         own.update({name: _block(value) for name, value in values.items()})
         if not own:
             del document[section]
-    pinned = document.get("emulators")
-    if pinned is None:
-        pinned = document["emulators"] = CommentedMap()
+    pinned = _section(document, "emulators")
     for host, listed in entries.items():
         pinned.setdefault(host, []).extend(_flow(entry) for entry in listed)
     _write(out, document)
@@ -169,6 +163,14 @@ def names(file: Path) -> dict[str, list[str]]:
 def profiles(file: Path) -> list[str]:
     """Names of the profiles that the file has."""
     return [str(name) for name in _read(file).get("profiles") or {}]
+
+
+def _section(document: CommentedMap, name: str) -> CommentedMap:
+    """A mapping of the file, made where it is missing or empty."""
+    if document.get(name) is None:
+        document[name] = CommentedMap()
+    found: CommentedMap = document[name]
+    return found
 
 
 def _block(value: Any) -> Any:
@@ -206,10 +208,6 @@ def _read(file: Path) -> CommentedMap:
 
 
 def _write(file: Path, document: CommentedMap) -> None:
-    """Whole or not at all."""
     stream = io.StringIO()
     _yaml().dump(document, stream)
-    fresh = file.with_name(f".{file.name}.new")
-    fresh.write_text(stream.getvalue(), encoding="utf-8")
-    os.chmod(fresh, file.stat().st_mode & 0o777 if file.exists() else 0o600)
-    fresh.replace(file)
+    write(file, stream.getvalue())

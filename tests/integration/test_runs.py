@@ -6,7 +6,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -89,9 +88,11 @@ def test_ctrl_c_once_ends_cleanly(site: Site) -> None:
 def test_ctrl_c_twice_ends_at_once(tmp_path: Path) -> None:
     with fleets.site(tmp_path, hosts=1, replicas=1, skip=False, speed=1.0) as site:  # a start takes its real time here
         process = _applying(site)
-        for _ in range(2):
-            process.send_signal(signal.SIGINT)
-            time.sleep(0.2)
+        assert process.stderr is not None
+        process.send_signal(signal.SIGINT)
+        while not process.stderr.readline().startswith("ending:"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
         assert process.returncode != 0
         world = site.world(1)
