@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import fleet_specs
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import converge, decision, desired, lower, observed, options, report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.conversation import Ask, Talk
@@ -282,11 +282,12 @@ class Controller:
         done: dict[str, dict[str, Any]] = {}
         before = None
         for number in placed["waves"]:
-            wave = decision.wave(declared, placed["decision"], before, looks, done, number, False)
+            wave = decision.course(declared, placed["decision"], before, looks, done).wave(number, checking=False)
             before = wave["progress"]
             for host, told in sorted(wave["hosts"].items(), reverse=self.backwards):
                 done[host] = self._module(declared, host, told["emulators"], told["restart"])
-        return {**decision.finish(declared, placed["decision"], before, looks, done, placed["stale"]), "placed": placed}
+        end = decision.course(declared, placed["decision"], before, looks, done)
+        return {**end.finish(looks, placed["stale"]), "placed": placed}
 
     def _place(self, words: Mapping[str, Any]) -> tuple[Fleet, dict[str, Look], dict[str, Any]]:
         declared = decision.fleet(words, *SPECS)
@@ -313,7 +314,7 @@ class Controller:
 
 
 #: Of a fleet file, and of an emulator in it.
-SPECS = (spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"])
+SPECS = fleet_specs()
 
 
 def talk(direct: Direct, conversation: Talk, check: bool = False) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import ControllerAction, Play, spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import ControllerAction, Play, fleet_specs
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision
 
 
@@ -16,7 +16,6 @@ class ActionModule(ControllerAction):
     module = "placement"
 
     def decide(self, given: Mapping[str, Any], play: Play) -> dict[str, Any]:
-        entry = spec("emulators")["emulators"]["suboptions"]
-        declared = decision.fleet(given["fleet"], spec("fleet", "inventory"), entry, given["max_destroy"])
+        declared = decision.fleet(given["fleet"], *fleet_specs(), given["max_destroy"])
         looks = decision.looked(declared, play.each(given["look"], declared.hosts))
         return decision.place(declared, looks, given["fleet"], given["plan"], given["restart"], play.checking)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import ControllerAction, Play, spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import ControllerAction, Play, fleet_specs
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision, moving
 
 
 class ActionModule(ControllerAction):
@@ -16,14 +16,16 @@ class ActionModule(ControllerAction):
     module = "rollout"
 
     def decide(self, given: Mapping[str, Any], play: Play) -> dict[str, Any]:
-        declared = decision.fleet(given["fleet"], spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"])
-        placed = given["placement"]
+        declared = decision.fleet(given["fleet"], *fleet_specs())
+        placed, number = given["placement"], given["wave"]
         looks = decision.looked(declared, play.each(given["look"], declared.hosts))
-        done = play.each(given["done"], declared.hosts)
-        if given["wave"] is None:
-            return decision.finish(declared, placed["decision"], given["before"], looks, done, placed["stale"])
+        # What was registered stays for the whole run of Ansible, so before the first wave it is of an earlier play.
+        begun = bool(placed["waves"]) and (given["stage"] is not None or number != placed["waves"][0])
+        moved = given["stage"] not in (None, moving.STAGES[0])
+        done = play.each(given["moved"] if moved else given["done"], declared.hosts)
+        course = decision.course(declared, placed["decision"], given["before"] if begun else None, looks, done)
+        if number is None:
+            return course.finish(looks, placed["stale"])
         if given["stage"] is not None:
-            moved, backups = (play.each(name, declared.hosts) for name in ("ldplayer_moved", "ldplayer_backup"))
-            before = done if given["stage"] == "backup" else moved
-            return decision.stage(declared, placed["decision"], given["before"], given["moves"], given["stage"], looks, before, backups)
-        return decision.wave(declared, placed["decision"], given["before"], looks, done, given["wave"], play.checking)
+            return course.stage(given["moves"], given["stage"], play.each(given["backups"], declared.hosts))
+        return course.wave(number, play.checking)

@@ -14,7 +14,7 @@ from ansible.inventory.group import to_safe_group_name
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import plain, spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import LOADER, fleet_specs, plain
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import fleet
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError
 
@@ -40,10 +40,10 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             _tell(path, _bad_yaml(path) or [(1, str(error))])
             raise AnsibleParserError(f"{path} cannot be read (the fault is told above)") from error
         try:
-            values = fleet.checked(_bare(written), spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"])
+            values = fleet.checked(_bare(written), *fleet_specs())
             if not fleet.templated({**values, "vars": None, "hosts": {name: _own(host) for name, host in values["hosts"].items()}}):
                 fleet.build(values)
-            faults = list(_twice(_composed(path), set()))
+            faults = list(_twice(_composed(path, LOADER), set()))
         except FleetError as error:
             faults = _placed(path, error)
         if faults:
@@ -113,7 +113,7 @@ def _own(host: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _words() -> Collection[str]:
-    found: Collection[str] = spec("fleet", "inventory")["hosts"]["suboptions"]
+    found: Collection[str] = fleet_specs()[0]["hosts"]["suboptions"]
     return found
 
 
@@ -131,8 +131,9 @@ def _tell(path: str, faults: Iterable[tuple[int, str]]) -> int:
     return len(listed)
 
 
-def _composed(path: str) -> yaml.Node | None:
-    found: yaml.Node | None = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+def _composed(path: str, loader: type[Any] = yaml.SafeLoader) -> yaml.Node | None:
+    """The file with the lines of its words. The usual loader words what is no YAML better than libyaml does."""
+    found: yaml.Node | None = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=loader)
     return found
 
 

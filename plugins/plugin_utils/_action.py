@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ _PLUGINS = Path(__file__).parent.parent
 _DISPLAY = Display()
 
 #: libyaml where PyYAML has it: each host's worker reads the sidecar, and the Python parser was 30 ms of the 90 ms that a check takes there.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: An observation is one list2 and three folders; no slice is needed, this only bounds it.
 LOOK_MS = 60_000
@@ -51,7 +51,7 @@ _LONGEST_SLICE = 3600
 def sidecar(module: str, kind: str = "modules") -> Mapping[str, Any]:
     """The documentation of a module (plugins/modules/NAME.yml), which is also its option spec."""
     with open(_PLUGINS / kind / f"{module}.yml", encoding="utf-8") as stream:
-        loaded: Mapping[str, Any] = yaml.load(stream, Loader=_LOADER)  # noqa: S506 - both loaders are safe ones
+        loaded: Mapping[str, Any] = yaml.load(stream, Loader=LOADER)  # noqa: S506 - both loaders are safe ones
     return loaded
 
 
@@ -59,6 +59,11 @@ def spec(module: str, kind: str = "modules") -> options.Spec:
     """The options of a module, or of a plugin of another kind."""
     found: options.Spec = sidecar(module, kind)["DOCUMENTATION"]["options"]
     return found
+
+
+def fleet_specs() -> tuple[options.Spec, options.Spec]:
+    """The options of a fleet file, and of an emulator in it."""
+    return spec("fleet", "inventory"), spec("emulators")["emulators"]["suboptions"]
 
 
 @functools.cache
@@ -113,13 +118,19 @@ class Play:
 
     task_vars: Mapping[str, Any]
     checking: bool
+    _raw: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def each(self, name: str, hosts: Iterable[str]) -> dict[str, Mapping[str, Any] | None]:
         """What was registered under a name for those of ``hosts`` that take part in the play, None where nothing was. Results hold no templates,
         and to look for some in a thousand hosts' results would take minutes."""
         part = set(map(str, self.task_vars.get("ansible_play_hosts_all", ())))
-        raw = self.task_vars["hostvars"].raw_get
-        return {host: plain(raw(host).get(name)) for host in hosts if host in part}
+        return {host: plain(self._variables(host).get(name)) for host in hosts if host in part}
+
+    def _variables(self, host: str) -> Mapping[str, Any]:
+        """Of a host, gathered once: Ansible puts them together anew at each call."""
+        if host not in self._raw:
+            self._raw[host] = self.task_vars["hostvars"].raw_get(host)
+        return self._raw[host]
 
 
 class FleetAction(_Action):

@@ -110,6 +110,20 @@ def test_a_restart_goes_in_waves_too_and_changes_nothing(site: Site) -> None:
         site.fleet.restart(["frm"]).wait(60)
 
 
+def test_a_second_play_of_the_same_run_begins_anew(site: Site) -> None:
+    """What the first one registered is still there: of sim-03, that it had no part in the last wave."""
+    site.agreed()
+    plays = "".join(
+        f"- import_playbook: ldfleet.ldplayer.restart\n  vars: {{ldplayer_restart: {names}}}\n"
+        for names in (["farm"], ["farm-002", "farm-005"])
+    )
+    (site.folder / "twice.yml").write_text(plays, encoding="utf-8")
+    done = rig.playbook(site.write(), site.folder, str(site.folder / "twice.yml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    launches = [words for host in site.farm.hosts for words in host.world.commands() if words[0] == "launch"]
+    assert len(launches) == 6 + 6 + 2
+
+
 def test_a_replica_that_does_not_come_back_stops_its_pool_and_nothing_else(site: Site) -> None:
     site.agreed()
     site.words["profiles"]["game"]["memory"] = 2048

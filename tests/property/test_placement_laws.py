@@ -100,7 +100,8 @@ def _told(fleet: Fleet, placed: Placement, looks: Mapping[str, Look], wave: int 
     """What each host is told when all waves are over, or in one of them."""
     rolled = rollout.plan(fleet, placed, looks)
     keeping = rolled.kept if wave is None else rolled.later(wave, {})
-    return {host: rollout.entries(fleet, placed, keeping, host) for host in _known(fleet, looks)}
+    told = rollout.entries(fleet, placed, keeping)
+    return {host: told.get(host, []) for host in _known(fleet, looks)}
 
 
 def _carried_out(fleet: Fleet, placed: Placement, looks: Mapping[str, Look]) -> dict[str, Look]:

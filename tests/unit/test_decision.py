@@ -27,7 +27,7 @@ def _placed(
 
 
 def _first(looks: dict[str, Look], placed: dict[str, Any]) -> dict[str, Any]:
-    return decision.wave(decision.fleet(WORDS, *build.SPECS), placed["decision"], None, looks, {}, 0, checking=False)
+    return decision.course(decision.fleet(WORDS, *build.SPECS), placed["decision"], None, looks, {}).wave(0, checking=False)
 
 
 def test_a_decision_survives_json() -> None:
@@ -68,7 +68,7 @@ def test_what_is_wrong_in_the_end_is_told_host_by_host() -> None:
     fleet, looks = decision.fleet(WORDS, *build.SPECS), {**LOOKS, "b": Look(problem="no route to host")}
     placed = _placed(looks)
     with pytest.raises(Several) as caught:
-        decision.finish(fleet, placed["decision"], None, looks, {}, {})
+        decision.course(fleet, placed["decision"], None, looks, {}).finish(looks, {})
     assert [str(failure).partition(" (")[0] for failure in caught.value.failures] == [
         "b: could not be asked: no route to host. Its emulators are taken to be as they were",
         "farm-001: Unknown: 'farm-001' may be on a host that could not be asked",
@@ -78,5 +78,5 @@ def test_what_is_wrong_in_the_end_is_told_host_by_host() -> None:
 
 def test_hosts_that_were_left_out_are_no_fault() -> None:
     fleet, looks = decision.fleet(WORDS, *build.SPECS), {**LOOKS, "b": Look(problem=look.LEFT_OUT)}
-    told = decision.finish(fleet, _placed(looks)["decision"], None, looks, {}, {})
+    told = decision.course(fleet, _placed(looks)["decision"], None, looks, {}).finish(looks, {})
     assert [hold["reason"] for hold in told["holds"]] == ["Unknown", "Unknown"]

@@ -69,7 +69,7 @@ def _told(words: dict[str, Any], hosts: dict[str, Any], host: str, wave: int = 0
     fleet, looks = build.fleet(words), build.looks(hosts)
     placed = placement.place(fleet, looks)
     rolled = rollout.plan(fleet, placed, looks)
-    return rollout.entries(fleet, placed, rolled.later(wave, {}), host)
+    return rollout.entries(fleet, placed, rolled.later(wave, {})).get(host, [])
 
 
 def test_each_host_is_told_all_of_its_emulators_and_what_goes() -> None:

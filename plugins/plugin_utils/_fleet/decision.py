@@ -182,100 +182,126 @@ def _rest(rolled: Rollout, placed: Placement, hosts: Collection[str]) -> Rollout
     return Rollout(waves, rolled.kept & there.keys(), rolled.restarts & there.keys())
 
 
-def wave(
+@dataclass(frozen=True)
+class Course:
+    """A decision that is being carried out. ``looks``: of the hosts that were known when it was made; ``before``: how far it had come when the last wave
+    (or stage) began, None before the first; ``done``: what hosts returned there.
+    """
+
+    fleet: Fleet
+    decision: Decision
+    looks: Mapping[str, Look]
+    before: Progress | None
+    done: Mapping[str, Mapping[str, Any] | None]
+
+    def wave(self, number: int, checking: bool) -> Json:
+        """What the module rollout returns for a wave: what each host that takes part is told, and how far the rollout has come. In check mode all waves are
+        told as one."""
+        placed, rolled = self.decision.placement, self.decision.rollout
+        progress = self._progress(number)
+        waves = range(number + 1) if checking else [number]
+        part = {host for one in waves for host in rollout.busy(placed, rolled, self.looks, one, progress.halted)}
+        keeping = rolled.later(number, progress.halted)
+        told, deadlines = rollout.entries(self.fleet, placed, keeping, progress), rollout.deadlines(self.fleet, placed, rolled, number)
+        again: dict[str, list[str]] = {}
+        for title in sorted(rolled.restarts - keeping):
+            if checking or rolled.turn(title) == number:
+                again.setdefault(placed.at[title], []).append(title)
+        going = [title for title in placed.carried if not checking and rolled.turn(title) == number and title not in keeping]
+        return {
+            "changed": False,
+            "hosts": {
+                host: {
+                    "emulators": told.get(host, []),
+                    "restart": again.get(host, []),
+                    **({"start_timeout": deadlines[host]} if host in deadlines else {}),
+                }
+                for host in sorted(part)
+            },
+            "moves": going,
+            "stages": list(moving.STAGES) if going else [],
+            "progress": _progress_written(progress),
+        }
+
+    def stage(self, titles: Iterable[str], name: str, backups: Mapping[str, Mapping[str, Any] | None]) -> Json:
+        """What it returns for a stage of moving: what each host is told. ``titles``: the replicas of this wave; ``backups``: what the module emulator_backup
+        returned for the stage before."""
+        progress = self.before or Progress()
+        moves = [self.decision.placement.carried[title] for title in titles]
+        seen = {host: look.read(result) for host, result in self.done.items() if result is not None and not result.get("skipped")}
+        results = _by_title(backups)
+        stuck, files = dict(progress.stuck), dict(progress.files)
+        unproven = [move for move in moves if move.title in stuck]
+        for move in moves:
+            if move.title not in stuck:
+                reason, file = moving.judged(self.fleet, move, name, seen, results)
+                files.update({move.title: file} if file else {})
+                stuck.update({move.title: reason} if reason else {})
+        part = moving.told(self.fleet, moves, files, stuck, self.looks, name)
+        last = name == moving.STAGES[-1]
+        back = moving.returned(self.fleet, unproven, files) if last else {}
+        moved = progress.moved | ({move.title for move in moves if move.title not in stuck} if last else set())
+        hosts = {
+            host: {"emulators": [*part.emulators.get(host, ()), *back.get(host, ())], "restart": []}
+            for host in sorted(part.emulators.keys() | back.keys())
+        }
+        after = replace(progress, stuck=stuck, files=files, moved=moved)
+        return {
+            "changed": False,
+            "hosts": hosts,
+            "backups": dict(part.backups),
+            "moves": list(titles),
+            "progress": _progress_written(after),
+        }
+
+    def finish(self, looks: Mapping[str, Look], stale: Mapping[str, str]) -> Json:
+        """What is not as the file says when all waves are over, but is no fault. ``looks``: also of the hosts that were not known. Raises Several where any of
+        it is one."""
+        progress = self._progress(rollout.length(self.decision.rollout)) if self.before is not None else Progress()
+        holds = self.decision.placement.holds
+        faults: list[FleetError] = [Stale(host, f"was left out, because {reason}", "Make a new plan") for host, reason in stale.items()]
+        faults += [NotConverged(host, fault.removeprefix(f"{host}: ")) for host, fault in progress.faults.items()]
+        faults += [
+            NotConverged(name, f"could not be asked: {seen.problem}", "Its emulators are taken to be as they were")
+            for name, seen in looks.items()
+            if not seen.known and not seen.left_out and name not in stale
+        ]
+        faults += [NotConverged(title, f"could not be moved: {reason}") for title, reason in progress.stuck.items()]
+        faults += [NotConverged(f"pool {pool}", f"the rollout stopped: {reason}") for pool, reason in progress.stopped.items()]
+        faults += [
+            NotConverged(hold.title, f"{hold.reason}: {hold.message}") for hold in holds if hold.fails and not _only_limited(hold, looks)
+        ]
+        if faults:
+            raise Several(faults)
+        return {"changed": False, "holds": [asdict(hold) for hold in holds]}
+
+    def _progress(self, number: int) -> Progress:
+        """How far it has come when a wave begins, or after the last one."""
+        placed, rolled = self.decision.placement, self.decision.rollout
+        if self.before is None:
+            return rollout.begin(self.fleet, placed, self.looks)
+        took = rollout.busy(placed, rolled, self.looks, number - 1, self.before.halted)
+        seen = {host: look.read(self.done[host]) for host in took if host in self.done}
+        return rollout.advance(self.fleet, placed, rolled, self.before, seen, number)
+
+
+def course(
     declared: Fleet,
     decision: Mapping[str, Any],
     before: Mapping[str, Any] | None,
     looks: Mapping[str, Look],
     done: Mapping[str, Mapping[str, Any] | None],
-    number: int,
-    checking: bool,
-) -> Json:
-    """What the module rollout returns for a wave: what each host that takes part is told, and how far the rollout has come.
-
-    ``before``: its ``progress`` of the wave before; ``done``: what hosts returned there. In check mode all waves are told as one.
-    """
+) -> Course:
+    """From what tasks hand on. ``before``: the ``progress`` that the last wave or stage returned."""
     found = read(decision)
-    placed, rolled = found.placement, found.rollout
     known = {name: seen for name, seen in looks.items() if name in found.digests}
-    if before is None:
-        progress = rollout.begin(declared, placed, known)
-        part = set(rollout.busy(placed, rolled, known, 0))
-        for later in range(1, number + 1 if checking else 1):
-            part |= set(rollout.busy(placed, rolled, known, later))
-    else:
-        progress = _after(declared, found, before, known, done, number)
-        part = set(rollout.busy(placed, rolled, known, number, progress.halted))
-    keeping = rolled.later(number, progress.halted)
-    restarts = rolled.restarts - keeping
-    return {
-        "changed": False,
-        "hosts": {
-            host: {
-                "emulators": rollout.entries(declared, placed, keeping, host, progress),
-                "restart": sorted(title for title in restarts if placed.at[title] == host and (checking or rolled.turn(title) == number)),
-                **rollout.deadline(declared, placed, rolled, number, host),
-            }
-            for host in sorted(part)
-        },
-        "moves": [title for title in placed.carried if not checking and rolled.turn(title) == number and title not in keeping],
-        "progress": _progress_written(progress),
-    }
-
-
-def stage(
-    declared: Fleet,
-    decision: Mapping[str, Any],
-    before: Mapping[str, Any],
-    titles: Iterable[str],
-    name: str,
-    looks: Mapping[str, Look],
-    done: Mapping[str, Mapping[str, Any] | None],
-    backups: Mapping[str, Mapping[str, Any] | None],
-) -> Json:
-    """What the module rollout returns for a stage of moving: what each host is told. ``titles``: the replicas of this wave; ``done``, ``backups``:
-    what the modules emulators and emulator_backup returned for the stage before."""
-    found, progress = read(decision), _progress(before)
-    moves = [move for move in found.placement.moves if move.title in set(titles)]
-    seen = {host: look.read(result) for host, result in done.items() if result is not None and not result.get("skipped")}
-    results = _by_title(backups)
-    stuck, files = dict(progress.stuck), dict(progress.files)
-    unproven = [move for move in moves if move.title in stuck]
-    for move in moves:
-        if move.title not in stuck:
-            reason, file = moving.judged(declared, move, name, seen, results)
-            files.update({move.title: file} if file else {})
-            stuck.update({move.title: reason} if reason else {})
-    part = moving.told(declared, moves, files, stuck, looks, name)
-    last = name == moving.STAGES[-1]
-    back = moving.returned(declared, unproven, files) if last else {}
-    moved = progress.moved | ({move.title for move in moves if move.title not in stuck} if last else set())
-    after = replace(progress, stuck=stuck, files=files, moved=moved)
-    hosts = {
-        host: {"emulators": [*part.emulators.get(host, ()), *back.get(host, ())], "restart": []}
-        for host in sorted(part.emulators.keys() | back.keys())
-    }
-    return {"changed": False, "hosts": hosts, "backups": dict(part.backups), "moves": list(titles), "progress": _progress_written(after)}
+    return Course(declared, found, known, _progress(before) if before is not None else None, done)
 
 
 def _by_title(backups: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:
     """Results of a loop over emulators, of all hosts."""
     listed = [item for result in backups.values() if result is not None for item in result.get("results", ())]
     return {str(item["item"]["name"]): item for item in listed if isinstance(item.get("item"), Mapping)}
-
-
-def _after(
-    declared: Fleet,
-    found: Decision,
-    before: Mapping[str, Any],
-    looks: Mapping[str, Look],
-    done: Mapping[str, Mapping[str, Any] | None],
-    number: int,
-) -> Progress:
-    """How far the rollout has come when a wave is over. ``number``: of the one that comes next."""
-    took = rollout.busy(found.placement, found.rollout, looks, number - 1, before["halted"])
-    seen = {host: look.read(done[host]) for host in took if host in done}
-    return rollout.advance(declared, found.placement, found.rollout, _progress(before), seen, number)
 
 
 def _progress(data: Mapping[str, Any]) -> Progress:
@@ -300,36 +326,6 @@ def _progress_written(progress: Progress) -> Json:
         "files": dict(progress.files),
         "halted": dict(progress.halted),
     }
-
-
-def finish(
-    declared: Fleet,
-    decision: Mapping[str, Any],
-    before: Mapping[str, Any] | None,
-    looks: Mapping[str, Look],
-    done: Mapping[str, Mapping[str, Any] | None],
-    stale: Mapping[str, str],
-) -> Json:
-    """What is not as the file says when all waves are over, but is no fault. Raises Several where any of it is one."""
-    found = read(decision)
-    known = {name: seen for name, seen in looks.items() if name in found.digests}
-    progress = _after(declared, found, before, known, done, rollout.length(found.rollout)) if before is not None else Progress()
-    holds = found.placement.holds
-    faults: list[FleetError] = [Stale(host, f"was left out, because {reason}", "Make a new plan") for host, reason in stale.items()]
-    faults += [NotConverged(host, fault.removeprefix(f"{host}: ")) for host, fault in progress.faults.items()]
-    faults += [
-        NotConverged(name, f"could not be asked: {seen.problem}", "Its emulators are taken to be as they were")
-        for name, seen in looks.items()
-        if not seen.known and not seen.left_out and name not in stale
-    ]
-    faults += [NotConverged(title, f"could not be moved: {reason}") for title, reason in progress.stuck.items()]
-    faults += [NotConverged(f"pool {pool}", f"the rollout stopped: {reason}") for pool, reason in progress.stopped.items()]
-    faults += [
-        NotConverged(hold.title, f"{hold.reason}: {hold.message}") for hold in holds if hold.fails and not _only_limited(hold, looks)
-    ]
-    if faults:
-        raise Several(faults)
-    return {"changed": False, "holds": [asdict(hold) for hold in holds]}
 
 
 def _only_limited(hold: Hold, looks: Mapping[str, Look]) -> bool:

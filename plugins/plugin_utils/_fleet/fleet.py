@@ -147,7 +147,17 @@ class Fleet:
 
     def pool_of(self, title: str) -> Pool | None:
         """The pool that a title belongs to."""
-        return next((pool for pool in self.pools.values() if pool.number(title) is not None), None)
+        return _pool_of(self.pools, title)
+
+    def pool_with(self, title: str) -> Pool:
+        """The same for the title of a replica, which has one."""
+        pool = self.pool_of(title)
+        assert pool is not None
+        return pool
+
+
+def _pool_of(pools: Mapping[str, Pool], title: str) -> Pool | None:
+    return next((pool for pool in pools.values() if pool.number(title) is not None), None)
 
 
 def fingerprint(data: object) -> str:
@@ -383,7 +393,7 @@ def _pool(
         problems.append(BadOption(f"{where}.replicas", f"is {replicas}", f"0 to {desired.COUNT_LIMIT * 10} is wanted"))
     if given["on_move"] == "backup" and not given["move_folder"]:
         problems.append(BadOption(f"{where}.move_folder", "is missing", "on_move: backup needs a folder that both hosts reach"))
-    merged = {**defaults, **profiles.get(profile, {})}
+    merged = profiles.get(profile or "", defaults)
     return Pool(
         name=name,
         profile=profile,
@@ -468,7 +478,7 @@ def _pinned_problems(
             continue
         for emulator in built.emulators:
             for option, title in (("name", emulator.name), ("renamed_from", emulator.renamed_from)):
-                pool = next((pool for pool in pools.values() if title is not None and pool.number(title) is not None), None)
+                pool = _pool_of(pools, title) if title is not None else None
                 if pool is not None:
                     told = f"is {shown(title)}, which is a replica of the pool {shown(pool.name)}"
                     yield BadOption(f"{emulator.where}.{option}", told, "an emulator is either pinned or of a pool")

@@ -29,11 +29,12 @@ class Part:
     backups: Mapping[str, list[Entry]] = field(default_factory=dict)
 
 
-def entries(move: Move, pool: Pool, host: str, moved: bool) -> list[Entry]:
-    """What a wave's own task is told of a replica whose turn it is, or was (``moved``)."""
+def entries(move: Move, pool: Pool, moved: bool) -> dict[str, Entry]:
+    """By host, what a wave's own task is told of a replica whose turn it is, or was (``moved``)."""
     if moved:
-        return [{"name": move.title, **pool.entry}] if host == move.target else []
-    return [{"name": move.title, "state": "stopped", **({"moving": True} if host == move.target else {})}]
+        return {move.target: {"name": move.title, **pool.entry}}
+    stopped = {"name": move.title, "state": "stopped"}
+    return {move.source: stopped, move.target: {**stopped, "moving": True}}
 
 
 def told(
@@ -44,8 +45,7 @@ def told(
     emulators: dict[str, list[Entry]] = {}
     backups: dict[str, list[Entry]] = {}
     for move in moves:
-        pool = fleet.pool_of(move.title)
-        assert pool is not None
+        pool = fleet.pool_with(move.title)
         member = looks[move.source].members[move.title]
         copy = {"name": move.title, **pool.entry, **member.identity, **({"protect": True} if member.protected else {})}
         if move.title in stuck:
@@ -67,8 +67,7 @@ def returned(fleet: Fleet, moves: Iterable[Move], files: Collection[str]) -> dic
     where it got as far as a backup (``files``), is stopped."""
     found: dict[str, list[Entry]] = {}
     for move in moves:
-        pool = fleet.pool_of(move.title)
-        assert pool is not None
+        pool = fleet.pool_with(move.title)
         found.setdefault(move.source, []).append({"name": move.title, "state": pool.state})
         if move.title in files:
             found.setdefault(move.target, []).append({"name": move.title, "state": "stopped", "moving": True})
@@ -95,8 +94,7 @@ def judged(fleet: Fleet, move: Move, stage: str, looks: Mapping[str, Look], resu
         return _begun(move, here, there), ""
     if stage == "settle":
         return (f"it is still on {host}: {look.fault or 'it was not removed'}" if member is not None else ""), ""
-    pool = fleet.pool_of(move.title)
-    if member is None or member.failed or (pool is not None and pool.state == "running" and not member.available):
+    if member is None or member.failed or (fleet.pool_with(move.title).state == "running" and not member.available):
         return f"its copy on {host} is not well: {member.failed if member is not None and member.failed else 'it is not available'}", ""
     return "", ""
 

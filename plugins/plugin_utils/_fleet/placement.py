@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .errors import Guarded, Refused
 from .fleet import Fleet, Host, Pool
@@ -57,12 +58,12 @@ class Placement:
     holds: tuple[Hold, ...] = ()
     refusals: tuple[Refused, ...] = ()
 
-    @property
+    @cached_property
     def carried(self) -> Mapping[str, Move]:
         """Replicas that go with all that they are, by title."""
         return {move.title: move for move in self.moves if move.how == "backup"}
 
-    @property
+    @cached_property
     def recreated(self) -> Mapping[str, Move]:
         """Replicas that are removed from one host and made anew on another, by title."""
         return {move.title: move for move in self.moves if move.how == "recreate"}

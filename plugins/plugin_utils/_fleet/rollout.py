@@ -8,8 +8,10 @@ mending. The next wave of a pool begins only when every changed replica of it is
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -49,7 +51,15 @@ class Rollout:
 
     def turn(self, title: str) -> int:
         """The wave that a replica's turn is in. What is in no wave comes with the first."""
-        return next((number for waves in self.waves.values() for number, titles in enumerate(waves) if title in titles), 0)
+        return self._turns.get(title, 0)
+
+    @cached_property
+    def _turns(self) -> Mapping[str, int]:
+        return {title: number for waves in self.waves.values() for number, titles in enumerate(waves) for title in titles}
+
+    def titles(self, wave: int, halted: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+        """By pool, whose turn is in a wave, without pools that are ``halted`` (as of Progress)."""
+        return {pool: waves[wave] for pool, waves in self.waves.items() if wave < len(waves) and wave < halted.get(pool, wave + 1)}
 
 
 @dataclass(frozen=True)
@@ -177,68 +187,66 @@ def _unwell(pool: Pool, host: str, looks: Mapping[str, Look], title: str) -> str
 _FRESH = Progress()
 
 
-def entries(fleet: Fleet, placement: Placement, keeping: Iterable[str], host: str, progress: Progress = _FRESH) -> list[dict[str, Any]]:
-    """What the module emulators is told of one host: its pinned emulators, its replicas, and what goes. ``keeping``: replicas that keep what they have,
-    so only their state is told."""
+def entries(fleet: Fleet, placement: Placement, keeping: Iterable[str], progress: Progress = _FRESH) -> dict[str, list[dict[str, Any]]]:
+    """By host, what the module emulators is told: its pinned emulators, its replicas, and what goes. ``keeping``: replicas that keep what they have, so
+    only their state is told."""
     kept = {*keeping, *progress.stuck}
-    told: list[dict[str, Any]] = [dict(entry) for entry in fleet.pinned.get(host, ())]
-    for title in sorted(title for title, home in _homes(placement, kept).items() if home == host):
-        pool = fleet.pool_of(title)
-        assert pool is not None
-        if title not in placement.carried or title in kept:
-            told.append({"name": title, "state": pool.state} if title in kept else {"name": title, **pool.entry})
-    for move in placement.carried.values():
-        pool = fleet.pool_of(move.title)
-        assert pool is not None
-        if move.title not in kept and host in (move.source, move.target):
-            told += moving.entries(move, pool, host, move.title in progress.moved)
-    gone = [title for title, move in placement.recreated.items() if move.source == host and title not in kept]
-    told += [{"name": title, "state": "absent"} for title in gone]
-    told += [{"name": title, "state": "stopped"} for title, at in placement.surplus if at == host]
-    told += [{"name": title, "state": "absent"} for title, at, _reason in placement.removals if at == host]
-    return told
+    told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for host, pinned in fleet.pinned.items():
+        told[host] += map(dict, pinned)
+    for title, home in sorted(_homes(placement, kept).items()):
+        pool = fleet.pool_with(title)
+        if title in kept:
+            told[home].append({"name": title, "state": pool.state})
+        elif title not in placement.carried:
+            told[home].append({"name": title, **pool.entry})
+    for title in [title for title in placement.carried if title not in kept]:
+        for host, entry in moving.entries(placement.carried[title], fleet.pool_with(title), title in progress.moved).items():
+            told[host].append(entry)
+    for title in [title for title in placement.recreated if title not in kept]:
+        told[placement.recreated[title].source].append({"name": title, "state": "absent"})
+    for title, host in placement.surplus:
+        told[host].append({"name": title, "state": "stopped"})
+    for title, host, _reason in placement.removals:
+        told[host].append({"name": title, "state": "absent"})
+    return dict(told)
 
 
-def deadline(fleet: Fleet, placement: Placement, rollout: Rollout, wave: int, host: str) -> dict[str, int]:
-    """``start_timeout`` for a host in a wave, in seconds: the longest progress_deadline of the pools that change something there; none where they
-    say nothing."""
-    changing = {
-        pool
-        for pool, waves in rollout.waves.items()
-        for title in (waves[wave] if wave < len(waves) else ())
-        if host in _hosts(placement, title)
-    }
-    said = [update.progress_deadline for update in (fleet.pools[pool].update for pool in changing) if update.progress_deadline is not None]
-    return {"start_timeout": max(said)} if said else {}
+def deadlines(fleet: Fleet, placement: Placement, rollout: Rollout, wave: int) -> dict[str, int]:
+    """By host, how many seconds a start may take in a wave: the longest progress_deadline of the pools that change something there. Hosts of pools that
+    say nothing are left out."""
+    found: dict[str, int] = {}
+    for pool, titles in rollout.titles(wave, {}).items():
+        said = fleet.pools[pool].update.progress_deadline
+        for host in _hosts(placement, titles) if said is not None else ():
+            found[host] = max(said or 0, found.get(host, 0))
+    return found
 
 
-def _hosts(placement: Placement, title: str) -> set[str]:
-    moves = {move.target for move in placement.moves if move.title == title}
-    return {placement.at[title], *moves}
+def _hosts(placement: Placement, titles: Iterable[str]) -> set[str]:
+    """Where replicas are, and where they move to."""
+    listed = set(titles)
+    return {placement.at[title] for title in listed} | {move.target for move in placement.moves if move.title in listed}
 
 
 def busy(
     placement: Placement, rollout: Rollout, looks: Mapping[str, Look], wave: int, halted: Mapping[str, int] = MappingProxyType({})
 ) -> list[str]:
     """Hosts that have something to do in a wave. ``halted``: as of Progress."""
-    going = {pool: waves for pool, waves in rollout.waves.items() if wave < halted.get(pool, wave + 1)}
-    titles = {title for waves in going.values() for title in (waves[wave] if wave < len(waves) else ())}
-    if not wave:
-        titles |= placement.created | ({move.title for move in placement.moves} - rollout.later(0, {}))
-    touched = {placement.at[title] for title in titles}
-    touched |= {move.target for move in placement.moves if move.title in titles}
+    titles = {title for each in rollout.titles(wave, halted).values() for title in each}
     if wave:
-        return sorted(touched)
+        return sorted(_hosts(placement, titles))
+    off = rollout.later(0, {})
+    touched = _hosts(placement, titles | placement.created | ({move.title for move in placement.moves} - off))
     touched |= {host for _title, host, _reason in placement.removals}
     touched |= {host for title, host in placement.surplus if looks[host].members[title].up}
-    return sorted(touched | {host for host, look in looks.items() if look.known and _to_do(host, look, placement, rollout)})
+    going = set(placement.surplus)
+    return sorted(touched | {host for host, look in looks.items() if look.known and _to_do(host, look, going, off)})
 
 
-def _to_do(host: str, look: Look, placement: Placement, rollout: Rollout) -> bool:
-    """Whether a look's plan has something that is not put off. What goes is none of that plan's business."""
-    off = rollout.later(0, {})
-    going = {title for title, at in placement.surplus if at == host}
-    open_ = [_open(member, title in off) for title, member in look.members.items() if title not in going]
+def _to_do(host: str, look: Look, going: Collection[tuple[str, str]], off: Collection[str]) -> bool:
+    """Whether a look's plan has something that is not put off (``off``). What goes is none of that plan's business."""
+    open_ = [_open(member, title in off) for title, member in look.members.items() if (title, host) not in going]
     return any(open_) or bool(look.new or look.fault)
 
 
