@@ -104,10 +104,12 @@ yaml.SafeDumper.add_representer(_Literal, lambda dumper, text: dumper.represent_
 
 def _emulator(plural: dict[str, Any]) -> dict[str, Any]:
     options = plural["DOCUMENTATION"]["options"]
-    entry = {name: option for name, option in _entry(plural).items() if name not in ("count", "members", "moving", "profile")}
+    from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.desired import TASKS_OWN
+
+    entry = {name: option for name, option in _entry(plural).items() if name not in (*TASKS_OWN, "profile")}
     own = {name: _reworded(option) for name, option in entry.items()}
     own["name"]["description"] = own["name"]["description"][:1]
-    of_all = ("emulators", "defaults", "profiles", "purge", "max_destroy")
+    of_all = ("emulators", "defaults", "profiles", "purge", "max_destroy", "restart")
     shared = {name: _reworded(option) for name, option in options.items() if name not in of_all}
     documentation = {
         "module": "emulator",

@@ -100,13 +100,9 @@ def schema(file: Spec, entry: Spec) -> Schema:
     }
 
 
-#: Options of an entry that only the module takes.
-_MODULES_OWN = ("count", "members", "moving")
-
-
 def of_entries(entry: Spec) -> dict[str, Mapping[str, Any]]:
     """Those options of an emulator that an entry of a fleet file takes, in the words of such a file, which has no ``count``."""
-    return {name: _without_counts(option) for name, option in entry.items() if name not in _MODULES_OWN}
+    return {name: _without_counts(option) for name, option in entry.items() if name not in desired.TASKS_OWN}
 
 
 def of_all(entry: Spec) -> dict[str, Mapping[str, Any]]:

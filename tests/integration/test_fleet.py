@@ -156,6 +156,9 @@ def test_a_probe_that_nobody_passes_takes_down_no_more_than_one_wave_and_is_no_s
 def test_a_host_that_does_not_answer_holds_what_is_missing_and_a_lost_one_lets_go(site: Site) -> None:
     site.agreed()
     site.unplug(2)
+    told = rig.playbook(site.write(), site.folder, "ldfleet.ldplayer.status")
+    assert "farm-000" in told.stdout
+    assert "no attribute" not in told.stdout + told.stderr
     site.pool(replicas=7)
     held = site.apply()
     assert held.code == 4

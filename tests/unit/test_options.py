@@ -118,6 +118,18 @@ def test_sidecar_and_table_name_the_same_settings() -> None:
     }
 
 
+def test_one_emulator_takes_what_a_host_takes_but_for_what_is_about_several() -> None:
+    """An option that no action reads would be taken without a word."""
+    assert set(_action.spec("emulators")) - set(_action.spec("emulator")) == {
+        "emulators",
+        "defaults",
+        "profiles",
+        "purge",
+        "max_destroy",
+        "restart",
+    }
+
+
 def test_no_two_rows_share_a_key_or_a_flag() -> None:
     keys = [key for row in SETTINGS.values() for key in row.keys]
     flags = [row.flag for row in SETTINGS.values() if row.flag]

@@ -246,8 +246,10 @@ def shared(
     return _given(checked["defaults"]), {name: _given(profile) for name, profile in (checked["profiles"] or {}).items()}
 
 
+#: Options of an entry by which one entry is about several emulators, or a fleet's own tasks tell what an emulator is at; no file has them.
+TASKS_OWN = ("count", "members", "moving")
 #: Options of an entry that neither profiles nor defaults take.
-ENTRYS_OWN = ("name", "count", "members", "moving", "profile", "renamed_from")
+ENTRYS_OWN = ("name", *TASKS_OWN, "profile", "renamed_from")
 
 
 def _given(values: Mapping[str, Any] | None) -> Mapping[str, Any]:

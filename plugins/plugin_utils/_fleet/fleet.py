@@ -184,7 +184,7 @@ def checked(data: Mapping[str, Any], spec: Spec, entry: Spec, templates: bool = 
     for name, given in values["profiles"].items():
         check.plain(given["inherit"], f"profiles.{name}.inherit")
     values["pools"] = {name: check(pools, given, f"pools.{name}") for name, given in _named(values, "pools", problems)}
-    listed = {"type": "list", "elements": "dict", "suboptions": {n: o for n, o in entry.items() if n not in ("count", "members", "moving")}}
+    listed = {"type": "list", "elements": "dict", "suboptions": {n: o for n, o in entry.items() if n not in desired.TASKS_OWN}}
     values["emulators"] = {str(name): _list(given, f"emulators.{name}", check) for name, given in (values["emulators"] or {}).items()}
     values["emulators"] = check(dict.fromkeys(values["emulators"], listed), values["emulators"], "emulators")
     if not problems:
