@@ -10,6 +10,7 @@ from typing import Any
 
 from .drive import Drive
 from .registry import Registry
+from .system import Edition
 
 _PROGRAMS = ("ldconsole.exe", "dnconsole.exe", "dnplayer.exe", "dnmultiplayer.exe", "ld.exe", "adb.exe", "dnrepairer.exe", "dnuninst.exe")
 
@@ -33,6 +34,7 @@ class Spec:
     disk_free: int = 400 * 10**9
     installed: bool = True
     first_emulator: bool = True
+    edition: Edition = "server2022"
 
     @property
     def major(self) -> int:
@@ -49,6 +51,11 @@ class Spec:
         """An English Windows with this version in its usual folder."""
         spec = Spec(version=version)
         return Spec(**{**vars(spec), "install_dir": f"C:\\LDPlayer\\{spec.product}", **more})
+
+    @staticmethod
+    def bare(edition: Edition, **more: Any) -> Spec:
+        """An English Windows after its set-up: nobody is logged on, and there is no LDPlayer."""
+        return Spec(**{"installed": False, "desktop_user": "", "edition": edition, **more})
 
     @staticmethod
     def chinese(version: str = "9.0.79.2", **more: Any) -> Spec:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import layout
+from . import layout, system
 from .android import Android
 from .clock import Clock
 from .drive import Drive
 from .layout import Spec
 from .quirks import Quirks
+from .registry import Registry
+from .system import System
 from .windows import Caller, Desktop, Running, Windows
 
 #: dnplayer's window, then Android in list2, after so many seconds; boot_completed after BOOT. Cold boots took 20 to 24 s (LDPlayer 14) and
@@ -77,6 +79,7 @@ class World(Windows):
         self.beside: list[World] = []
         self._config_folder = self.drive.local(f"{spec.install_dir}\\vms\\config")
         layout.fill_registry(self.registry, spec, self.sid(spec.desktop_user or self.service.user))
+        self.system = system.fresh(spec.edition, self.service.user, spec.desktop_user)
         if (folder / "world.json").exists():
             self._load()
         else:
@@ -126,6 +129,8 @@ class World(Windows):
         document = {
             "clock": self.clock.now(),
             "next_pid": self.next_pid,
+            "system": self.system.document(),
+            "registry": list(self.registry.entries()),
             "instances": [{**vars(instance), "guest": instance.guest.document()} for instance in self.instances.values()],
         }
         temporary = self.folder / "world.json.tmp"
@@ -136,6 +141,10 @@ class World(Windows):
         document = json.loads((self.folder / "world.json").read_text(encoding="utf-8"))
         self.clock.resume(document["clock"])
         self.next_pid = document["next_pid"]
+        self.system = System.read(document["system"])
+        self.registry = Registry()
+        for key, name, value in document["registry"]:
+            self.registry.set(key, name, value)
         for item in document["instances"]:
             self.instances[item["index"]] = Instance(**{**item, "guest": Android.read(item["guest"])})
 
