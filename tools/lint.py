@@ -86,7 +86,7 @@ def _powershell() -> bool:
         print(f"skip   powershell ({found})")
         return True
     agent = _passes("powershell", [str(found), "--check", "plugins/module_utils/_agent.ps1"])
-    return _parses(str(found), "src/ldfleet/bootstrap.ps1") and agent
+    return _parses(str(found), "roles/winrm/files/bootstrap.ps1") and agent
 
 
 def _parses(engine: str, file: str) -> bool:
