@@ -156,7 +156,9 @@ def test_the_roles_give_the_same_host(engine: Path, tmp_path: Path, role: str, o
     pasted, checked, undone, done = run(engine, tmp_path / "data", lines, {"it": order})
     assert [ran.fault for ran in (pasted, checked, undone, done)] == [""] * 4
     assert (checked.did, "all is as it should be" in checked.said) == ([], True)
-    assert done.did == pasted.did
+    assert [re.sub("A{30,}\\d", "THUMBPRINT", deed) for deed in done.did] == [
+        re.sub("A{30,}\\d", "THUMBPRINT", deed) for deed in pasted.did
+    ]
 
 
 def _of_role(role: str, folder: Path) -> str:
