@@ -19,7 +19,7 @@ from .._host.batch import HostFacts, Reply, Result
 from .._host.operations import Operation
 from . import backups, conversation, observed, sources
 from .conversation import Json
-from .dialect import CONSOLE, DIALECTS, Dialect
+from .dialect import CONSOLE, DIALECTS, OLD_CONSOLE, Dialect
 from .errors import BadOption, BadOptions, Foreign, Guarded, Refused, Unreadable
 from .options import shown
 
@@ -89,7 +89,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Found:
-    """``programs``: whether the console and the player are there. ``emulators``: folders of emulators. ``running``: what of LDPlayer runs, for people.
+    """``programs``: whether the console and the player are there. ``strange``: something else that the folder holds, or nothing. ``emulators``: folders of emulators. ``running``: what of LDPlayer runs, for people.
 
     ``keys``: LDPlayer's registry keys of this version, with the folder that each names (None: no such value). ``free_bytes``: -1 where unknown.
     """
@@ -97,6 +97,7 @@ class Found:
     host: HostFacts
     programs: bool
     exists: bool
+    strange: str
     mark: Mark | None
     mark_sha256: str
     emulators: tuple[str, ...]
@@ -189,7 +190,7 @@ def look(wanted: Wish) -> tuple[Operation, ...]:
     folder = wanted.folder
     return (
         operations.find("at", [{"path": folder}], CONSOLE),
-        operations.listing("programs", folder, "*.exe", space=True),
+        operations.listing("programs", folder, "*", space=True, folders=True),
         operations.listing("disks", f"{folder}\\vms", "leidian*", folders=True),
         operations.read("mark", MARKS, wanted.mark),
         operations.execute("living", TASKLIST, ["/FO", "CSV", "/NH"], _QUERY_MS, exits=(0,)),
@@ -207,11 +208,13 @@ def found(reply: Reply, wanted: Wish) -> Found:
     programs = conversation.expect(reply, "programs", f"looking into {wanted.folder}")
     disks = conversation.expect(reply, "disks", f"looking into {wanted.folder}\\vms")
     names = {str(item["name"]).lower() for item in programs.values["files"]}
+    inner = {str(item["name"]).lower() for item in programs.values.get("folders") or ()}
     mark, digest = _mark(conversation.expect(reply, "mark", f"looking into {MARKS}"), reply.host.name)
     return Found(
         host=reply.host,
-        programs=reply.results["at"].ok and PLAYER in names,
+        programs=PLAYER in names and not names.isdisjoint((CONSOLE, OLD_CONSOLE)),
         exists=bool(programs.values["exists"]),
+        strange=next((name for name in sorted(names | inner) if name != "vms"), ""),
         mark=mark,
         mark_sha256=digest,
         emulators=tuple(
@@ -318,6 +321,12 @@ def _laying(wanted: Wish, there: Found) -> Steps:
         if wanted.state == "repaired":
             raise Foreign(there.host.name, f"{name} in {wanted.folder} was not installed by ldfleet", "Say adopt: true to take it over")
         return ()
+    if mark is None and not there.programs and there.strange:
+        raise Refused(
+            there.host.name,
+            f"{wanted.folder} is no LDPlayer's folder: it holds {shown(there.strange)}",
+            "Name a folder of its own (install_dir)",
+        )
     verb, why = _reason(wanted, there)
     if verb == "register" and not there.free_keys(wanted.folder):
         return ()  # its keys are taken by another install of the same version: whoever means this one names its folder

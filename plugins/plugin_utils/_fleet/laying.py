@@ -89,7 +89,7 @@ def _fetched(wanted: Wish, there: Found, texts: tuple[str, ...], planned: Json) 
         # Windows 10 and later print the hash without blanks between its bytes.
         hashed = rf"(?m)^{wanted.sha256}\r?$"
         get = operations.execute(
-            "get", rf"{_SYSTEM}\certutil.exe", ["-hashfile", wanted.source, "SHA256"], wanted.timeout * 1000, match=[hashed]
+            "get", rf"{_SYSTEM}\certutil.exe", ["-hashfile", wanted.source, "SHA256"], wanted.timeout * 1000, exits=(0,), match=[hashed]
         )
     size = operations.listing("size", folder, name, space=True)
     reply = yield Do((get, size), texts[-1:], planned, wanted.timeout * 1000)

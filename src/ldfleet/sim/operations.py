@@ -205,7 +205,7 @@ _IN_USE = "The process cannot access the file because it is being used by anothe
 
 
 def _held(world: World, path: Path) -> bool:
-    return any(fnmatch.fnmatch(path.name, pattern) for pattern in world.held)
+    return world.in_use(path) or any(fnmatch.fnmatch(path.name, pattern) for pattern in world.held)
 
 
 def _entry(world: World, path: Path, operation: Json) -> Json:
