@@ -106,12 +106,18 @@ def ansible(
     core: str | None = None,
     task: dict[str, Any] | None = None,
 ) -> Play:
-    """Run one module of ours on every host of an inventory with the real `ansible-playbook`, and return what it returned.
+    """Run one module on every host of an inventory with the real `ansible-playbook`, and return what it returned.
 
-    ``arguments``: a mapping, or a template that gives one for each host. ``core``: another ansible-core. ``task``: further keywords.
+    ``module``: ours by its name, another by its full one. ``arguments``: a mapping, or a template that gives one for each host. ``core``: another
+    ansible-core. ``task``: further keywords.
     """
-    tasks = [{f"ldfleet.ldplayer.{module}": arguments, **(task or {})}]
-    play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
+    named = module if "." in module else f"ldfleet.ldplayer.{module}"
+    return tasks(inventory, folder, [{named: arguments, **(task or {})}], *options, core=core)
+
+
+def tasks(inventory: dict[str, Any], folder: Path, tasks: Sequence[dict[str, Any]], *options: str, core: str | None = None) -> Play:
+    """Run tasks on every host of an inventory with the real `ansible-playbook`, and return what the last of them returned."""
+    play = {"hosts": "all", "gather_facts": False, "tasks": list(tasks)}
     (folder / "play.json").write_text(yaml.safe_dump([play], allow_unicode=True), encoding="utf-8")
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory, allow_unicode=True), encoding="utf-8")
     (folder / "results").mkdir(exist_ok=True)
@@ -367,6 +373,7 @@ __all__ = [
     "options",
     "session",
     "talk",
+    "tasks",
     "usable_way",
     "wanted",
     "world",

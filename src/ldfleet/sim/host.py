@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from . import commands, engine_port, powershell
 from .engine_powershell import RealPowerShell
+from .modules import table
 from .powershell import Script
 from .process import CommandLine, Output, Process, Runspace
 from .windows import Answer, Caller, Program, Task
@@ -32,7 +33,7 @@ class SimHost:
     """A machine. ``engine`` None is the port; ``powershell_start_seconds``: real seconds that each PowerShell takes to start."""
 
     world: World
-    users: Mapping[str, str] = field(default_factory=dict)
+    users: dict[str, str] = field(default_factory=dict)
     engine: RealPowerShell | None = None
     powershell_start_seconds: float = 0.0
     counters: HostCounters = HostCounters()
@@ -56,7 +57,7 @@ class SimHost:
             return _Thread(lambda _data: self._plain(command, caller), wants_input=False, ended=lambda: self.world.end_job(job))
         return _Thread(
             lambda data: self._powershell(script, command, data, caller),
-            wants_input=script.bootstrap,
+            wants_input=script.bootstrap or script.runner,
             ended=lambda: self.world.end_job(job),
         )
 
@@ -99,6 +100,9 @@ class SimHost:
 
     def run(self, script: Script, data: bytes, caller: Caller) -> Output:
         """Run a script in a PowerShell that has started."""
+        if script.runner:
+            text, code = table.run(self.world, self.users, data, caller)
+            return Output(f"{text}\r\n".encode("ascii"), b"", code)
         if not script.bootstrap:
             return self._raw(script.text, caller)
         self.count(batches=1)
@@ -159,7 +163,7 @@ class _Runspace:
 
     def run(self, script: str) -> Process:
         found = powershell.given(script, 0)
-        return _Thread(lambda data: self._inside(found, data), wants_input=found.bootstrap, ended=lambda: None)
+        return _Thread(lambda data: self._inside(found, data), wants_input=found.bootstrap or found.runner, ended=lambda: None)
 
     def close(self) -> None:
         self._host.world.end_job(self._caller.job)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .commands import split
+from .modules import wrapper
 
 #: The bootstrap of docs/protocol.md; another text is refused, since the port would not do what it says.
 BOOTSTRAP = (
@@ -32,6 +33,11 @@ class Script:
     def bootstrap(self) -> bool:
         """Whether it is ldfleet's."""
         return tuple(line.strip() for line in self.text.splitlines() if line.strip()) == BOOTSTRAP
+
+    @property
+    def runner(self) -> bool:
+        """Whether it is Ansible's, which reads a module from standard input."""
+        return wrapper.MARK in self.text
 
 
 def script(line: str) -> Script | None:

@@ -22,6 +22,7 @@ _TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 def said(machine: Windows, code: int, text: str, seconds: float = _SHORT) -> Answer:
     """What a console program of this machine prints, in its code page."""
     page = machine.registry.get("HKLM\\SYSTEM\\CurrentControlSet\\Control\\Nls\\CodePage", "OEMCP")
+    assert isinstance(page, str)
     return Answer(code, text.encode(f"cp{page}", "replace"), seconds=seconds)
 
 

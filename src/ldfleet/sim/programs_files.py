@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .programs import option, said
-from .registry import Value
+from .registry import KINDS, Value
 from .windows import SYSTEM32, Answer, Caller, Program, Windows
 
 _NO_KEY = "ERROR: The system was unable to find the specified registry key or value.\r\n"
@@ -25,10 +24,11 @@ def reg(machine: Windows, words: Sequence[str], _raw: str, caller: Caller) -> An
         return said(machine, 1, "ERROR: Invalid syntax.\r\n")
     verb, key, name = words[0].lower(), machine.key(words[1], caller), option(words, "/v")
     if verb == "add":
-        data, kind = option(words, "/d") or "", (option(words, "/t") or "REG_SZ").upper()
-        if kind == "REG_DWORD" and not re.fullmatch(r"\d+|0x[0-9a-fA-F]+", data):
+        kind = (option(words, "/t") or "REG_SZ").upper()
+        data = _data(option(words, "/d") or "", kind)
+        if data is None:
             return said(machine, 1, "ERROR: Invalid syntax.\r\n")
-        machine.registry.set(key, name or "", int(data, 0) if kind == "REG_DWORD" else data)
+        machine.registry.set(key, name or "", data, kind)
         return said(machine, 0, _DONE)
     there = machine.registry.has(key) if name is None else machine.registry.get(key, name) is not None
     if not there:
@@ -43,13 +43,33 @@ def reg(machine: Windows, words: Sequence[str], _raw: str, caller: Caller) -> An
 
 def _queried(machine: Windows, written: str, key: str, name: str | None) -> str:
     values = [(own, value) for own, value in machine.registry.values(key) if name is None or own.lower() == name.lower()]
-    lines = ["", written, *(f"    {own}    {_kind(value)}    {value}" for own, value in values), ""]
+    lines = ["", written, *(f"    {own}    {machine.registry.kind(key, own)}    {_shown(value)}" for own, value in values), ""]
     lines += [f"{written}\\{child}" for child in machine.registry.children(key)] if name is None else []
     return "".join(f"{line}\r\n" for line in lines)
 
 
-def _kind(value: Value) -> str:
-    return "REG_SZ" if isinstance(value, str) else "REG_DWORD"
+def _shown(value: Value) -> str:
+    """As reg prints a value: numbers in hexadecimal digits, the parts of a list between two characters each."""
+    if isinstance(value, int):
+        return f"0x{value:x}"
+    if isinstance(value, bytes):
+        return value.hex().upper()
+    return value if isinstance(value, str) else "\\0".join(value)
+
+
+def _data(text: str, kind: str) -> Value | None:
+    """What ``/d`` says, for the kind that ``/t`` names; None where it is none of it."""
+    try:
+        if kind in ("REG_DWORD", "REG_QWORD"):
+            number = int(text, 0)
+            return number if 0 <= number < 2 ** (32 if kind == "REG_DWORD" else 64) else None
+        if kind in ("REG_BINARY", "REG_NONE"):
+            return bytes.fromhex(text)
+    except ValueError:
+        return None
+    if kind == "REG_MULTI_SZ":
+        return text.split("\\0") if text else []
+    return text if kind in KINDS else None
 
 
 def tar(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> Answer:

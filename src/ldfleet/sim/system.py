@@ -10,8 +10,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-#: The groups by their well-known SID.
+#: The groups by their well-known SID (learn.microsoft.com: Security identifiers), with their English names.
 ADMINISTRATORS, USERS, REMOTE_MANAGEMENT_USERS = "S-1-5-32-544", "S-1-5-32-545", "S-1-5-32-580"
+GROUPS = {
+    ADMINISTRATORS: "Administrators",
+    USERS: "Users",
+    "S-1-5-32-546": "Guests",
+    "S-1-5-32-555": "Remote Desktop Users",
+    "S-1-5-32-578": "Hyper-V Administrators",
+    REMOTE_MANAGEMENT_USERS: "Remote Management Users",
+}
 
 Edition = Literal["windows11", "server2022"]
 Start = Literal["auto", "delayed", "manual", "disabled"]
@@ -24,6 +32,8 @@ class Service:
     display: str
     start: Start = "manual"
     running: bool = False
+    description: str = ""
+    path: str = "C:\\Windows\\System32\\svchost.exe -k netsvcs -p"
 
 
 @dataclass
@@ -38,15 +48,26 @@ class Rule:
     local_ports: list[str] = field(default_factory=list)
     remote_addresses: list[str] = field(default_factory=list)
     group: str = ""
+    description: str = ""
+    program: str = ""
+    service: str = ""
+    local_addresses: list[str] = field(default_factory=list)
+    remote_ports: list[str] = field(default_factory=list)
+    profiles: list[str] = field(default_factory=lambda: ["domain", "private", "public"])
 
 
 @dataclass
 class Account:
-    """A local account. ``groups``: SIDs. Its password is the host's own business (SimHost.users)."""
+    """A local account. ``groups``: SIDs; ``rid``: the end of its own. Its password is the host's own business (SimHost.users)."""
 
     enabled: bool = True
     description: str = ""
     groups: list[str] = field(default_factory=lambda: [USERS])
+    rid: int = 1001
+    fullname: str = ""
+    password_expired: bool = False
+    password_never_expires: bool = False
+    user_cannot_change_password: bool = False
 
 
 @dataclass
@@ -89,11 +110,14 @@ class System:
     listeners: dict[str, Listener] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
     lsa_secrets: list[str] = field(default_factory=list)
+    #: By what they belong to, such as an LSA secret: salted digests, by which a secret is known again.
+    secrets: dict[str, str] = field(default_factory=dict)
     power_plans: list[str] = field(default_factory=lambda: ["Balanced", "High performance", "Power saver"])
     power_plan: str = "Balanced"
     time_zone: str = "UTC"
     #: Drive -> (initial, maximum) MiB; empty where Windows manages it.
     pagefiles: dict[str, list[int]] = field(default_factory=dict)
+    pagefiles_managed: bool = True
     hypervisor: bool = False
     virtualization_firmware: bool = True
     gpus: list[str] = field(default_factory=lambda: ["NVIDIA GeForce RTX 3060"])
@@ -109,6 +133,19 @@ class System:
     def build(self) -> int:
         """As Win32_OperatingSystem.BuildNumber tells it."""
         return 22631 if self.edition == "windows11" else 20348
+
+    def account(self, name: str) -> str | None:
+        """The name of a local account as it is written, or None where there is none."""
+        return next((own for own in self.accounts if own.lower() == name.lower()), None)
+
+    def next_rid(self) -> int:
+        """The end of the next account's SID: users begin at 1001."""
+        return max((1000, *(account.rid for account in self.accounts.values()))) + 1
+
+    def service(self, name: str) -> str | None:
+        """A service's name, from it or from its display name."""
+        wanted = name.lower()
+        return next((own for own, service in self.services.items() if wanted in (own.lower(), service.display.lower())), None)
 
     def document(self) -> dict[str, Any]:
         """What is kept on disk."""
@@ -146,7 +183,9 @@ def fresh(edition: Edition, admin: str, desktop_user: str = "") -> System:
         ),
         "RemoteDesktop-UserMode-In-TCP": Rule("Remote Desktop - User Mode (TCP-In)", enabled=False, local_ports=["3389"]),
     }
-    found.accounts[admin] = Account(groups=[USERS, ADMINISTRATORS], description="Built-in account for administering the computer/domain")
+    found.accounts[admin] = Account(
+        rid=500, groups=[USERS, ADMINISTRATORS], description="Built-in account for administering the computer/domain"
+    )
     if desktop_user and desktop_user != admin:
         found.accounts[desktop_user] = Account()
     found.wsman = {

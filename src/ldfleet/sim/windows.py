@@ -19,6 +19,9 @@ from .clock import Clock
 from .drive import Drive
 from .registry import Registry, Value
 
+#: With which the identifiers of its own accounts begin.
+MACHINE_SID = "S-1-5-21-1004336348-1177238915-682003330"
+
 SYSTEM32 = "C:\\Windows\\System32"
 
 #: LastTaskResult: the task has not run yet (SCHED_S_TASK_HAS_NOT_RUN), is running (SCHED_S_TASK_RUNNING).
@@ -136,7 +139,7 @@ class Windows:
     # ---- users ----------------------------------------------------------------------------------------------------------------------
     def sid(self, user: str) -> str:
         """The security identifier of a local user: the built-in administrator has RID 500, others follow from 1001."""
-        return "S-1-5-21-1004336348-1177238915-682003330-" + ("500" if user == self.service.user else "1001")
+        return f"{MACHINE_SID}-{500 if user == self.service.user else 1001}"
 
     def value(self, key: str, name: str, caller: Caller) -> Value | None:
         """A registry value as a program of this caller sees it: HKCU is the hive of its own user."""

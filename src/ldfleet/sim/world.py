@@ -21,7 +21,7 @@ from .layout import Spec
 from .quirks import Quirks
 from .registry import Registry
 from .system import System
-from .windows import Caller, Desktop, Running, Windows
+from .windows import MACHINE_SID, Caller, Desktop, Running, Windows
 
 #: dnplayer's window, then Android in list2, after so many seconds; boot_completed after BOOT. Cold boots took 20 to 24 s (LDPlayer 14) and
 #: list2 said 1 about 10 s before adb answered; right after launch it still said 0, 2 s later 2. After a kill a boot took 82 s.
@@ -78,8 +78,8 @@ class World(Windows):
         #: Other LDPlayers on the same machine.
         self.beside: list[World] = []
         self._config_folder = self.drive.local(f"{spec.install_dir}\\vms\\config")
-        layout.fill_registry(self.registry, spec, self.sid(spec.desktop_user or self.service.user))
         self.system = system.fresh(spec.edition, self.service.user, spec.desktop_user)
+        layout.fill_registry(self.registry, spec, self.sid(spec.desktop_user or self.service.user))
         if (folder / "world.json").exists():
             self._load()
         else:
@@ -104,6 +104,10 @@ class World(Windows):
         for index in [index for index, instance in self.instances.items() if not self._disks(instance).is_dir()]:
             del self.instances[index]
 
+    def sid(self, user: str) -> str:
+        own = self.system.account(user)
+        return f"{MACHINE_SID}-{self.system.accounts[own].rid if own is not None else 1001}"
+
     def in_use(self, path: Path) -> bool:
         return any(
             world.spec.installed
@@ -117,6 +121,7 @@ class World(Windows):
         """Another LDPlayer, with its own emulators, on this machine: drive and clock are the same already, the rest of Windows becomes so."""
         layout.fill_registry(self.registry, other.spec, self.sid(other.spec.desktop_user or self.service.user))
         other.registry, other.programs, other.history, other.lock = self.registry, self.programs, self.history, self.lock
+        other.system = self.system
         other.new_pid = self.new_pid  # type: ignore[method-assign]
         for world in (self, *self.beside):
             world.beside.append(other)
@@ -154,7 +159,7 @@ class World(Windows):
             "clock": self.clock.now(),
             "next_pid": self.next_pid,
             "system": self.system.document(),
-            "registry": list(self.registry.entries()),
+            "registry": self.registry.document(),
             "instances": [{**vars(instance), "guest": instance.guest.document()} for instance in self.instances.values()],
         }
         temporary = self.folder / "world.json.tmp"
@@ -166,9 +171,7 @@ class World(Windows):
         self.clock.resume(document["clock"])
         self.next_pid = document["next_pid"]
         self.system = System.read(document["system"])
-        self.registry = Registry()
-        for key, name, value in document["registry"]:
-            self.registry.set(key, name, value)
+        self.registry = Registry.read(document["registry"])
         for item in document["instances"]:
             self.instances[item["index"]] = Instance(**{**item, "guest": Android.read(item["guest"])})
 
