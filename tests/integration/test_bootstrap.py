@@ -19,6 +19,7 @@ import pages
 import rig
 from ldfleet import bootstrap
 from ldfleet.sim import powershell
+from ldfleet.sim.layout import Spec
 
 WINDOWS = Path(__file__).with_name("bootstrap_windows.ps1")
 KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519" + bytes(36)).decode("ascii") + " ops@controller"
@@ -392,3 +393,53 @@ def test_a_record_that_others_wrote_takes_nothing_away_that_is_not_ours(engine: 
         assert ran.did == []
         assert says in ran.fault
         assert bool(says) == bool(ran.fault)
+
+
+# ---- the simulated host's double --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("role", "order"), [("winrm", WINRM), ("ssh", SSH)])
+def test_a_simulated_host_says_and_does_what_the_script_does(engine: Path, tmp_path: Path, role: str, order: bootstrap.Order) -> None:
+    """Of the same Windows: each run of the double prints what the real PowerShell prints, and leaves the same world."""
+    text = _of_role(role, tmp_path)
+    (tmp_path / "role.ps1").write_text(text, encoding="ascii")
+    runs = [{"Check": True}, {}, {}, {"Check": True}, {"Undo": True, "Check": True}, {"Undo": True}, {"Undo": True}]
+    fleet = {
+        "Account": order.account, "Port": order.port, "Controllers": list(order.controllers), "Names": list(order.names), "Thumbprint": "",
+        "Key": order.key, "Variables": ["  a: line"],
+    }  # fmt: skip
+    document = base64.b64encode(json.dumps(fleet).encode()).decode()
+    lines = [
+        "$world.services.WinRM.Status = 'Running'; $world.services.WinRM.StartType = 'Manual'",
+        f"$text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('{document}'))",
+        "$fleet = @{}; (ConvertFrom-Json -InputObject $text).PSObject.Properties | ForEach-Object { $fleet[$_.Name] = $_.Value }",
+        *(f"Start-Script $role {' '.join(f'-{name}' for name in words)} -Fleet $fleet" for words in runs),
+    ]
+    real = run(engine, tmp_path / "data", [f"$role = '{tmp_path / 'role.ps1'}'", *lines], {})
+    with rig.farm(tmp_path / "farm", prefix="ws-", spec=Spec.bare("windows11")) as farm:
+        system = farm.hosts[0].world.system
+        system.rules["WINRM-HTTP-In-TCP"].enabled, system.services["WinRM"].start = True, "manual"
+        system.wsman.update({"Service\\Auth\\Basic": "true", "MaxEnvelopeSizekb": "150", "Shell\\MaxShellsPerUser": "2147483647"})
+        before = system.document()
+        tasks: list[dict[str, Any]] = [
+            {
+                "ansible.windows.win_powershell": {"script": text, "parameters": {**words, "Fleet": fleet}},
+                "environment": {"LDFLEET_PASSWORD": "planted-secret"},
+                "register": f"run_{number}",
+            }
+            for number, words in enumerate(runs)
+        ]
+        told = {f"said_{number}": f"{{{{ run_{number}.host_out }}}}" for number in range(len(runs))}
+        play = rig.tasks(farm.inventory(), tmp_path, [*tasks, {"ansible.builtin.set_fact": told}])
+        assert play.code == 0, play.output
+        assert {name: value for name, value in system.document().items() if name != "secrets"} == {
+            name: value for name, value in before.items() if name != "secrets"
+        }
+        assert not farm.hosts[0].world.drive.local("C:\\ProgramData\\ldfleet").exists()
+    assert not any(b"planted" in path.read_bytes() for path in (tmp_path / "farm").rglob("*") if path.is_file())
+    for number, ran in enumerate(real):
+        assert ran.fault == ""
+        said = play.one()["ansible_facts"][f"said_{number}"].replace("\r\n", "\n").removesuffix("\n")
+        plain = ran.said.replace(str(tmp_path / "data"), "C:\\ProgramData")
+        alike = [re.sub(r"\b[0-9A-F]{40}\b|A{30,}\d+", "THUMBPRINT", lines.replace("/", "\\")) for lines in (said, plain)]
+        assert re.sub(r", WS-01\.[^,]+(?=,)", "", alike[1]) == alike[0], f"run {number}"

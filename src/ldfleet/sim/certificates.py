@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -28,6 +29,31 @@ def client(folder: Path, user: str) -> tuple[Path, Path]:
     principal = f"{user}@localhost".encode()
     names = x509.SubjectAlternativeName([x509.OtherName(_UPN, bytes([_UTF8_STRING, len(principal)]) + principal)])
     return _made(folder, "client", user, names, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def machine(subject: str, names: Sequence[str], since: float, until: float) -> tuple[str, bytes]:
+    """A certificate as New-SelfSignedCertificate makes it, whose key is not kept: its thumbprint and itself (DER). Times in Unix seconds."""
+    secret = ec.generate_private_key(ec.SECP256R1())
+    title = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(title)
+        .issuer_name(title)
+        .public_key(secret.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.datetime.fromtimestamp(since, datetime.UTC))
+        .not_valid_after(datetime.datetime.fromtimestamp(until, datetime.UTC))
+        .add_extension(x509.SubjectAlternativeName([_named(name) for name in names]), critical=False)
+        .sign(secret, hashes.SHA256())
+    )
+    return made.fingerprint(hashes.SHA1()).hex().upper(), made.public_bytes(serialization.Encoding.DER)  # noqa: S303 - what a thumbprint is
+
+
+def _named(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def context(own: tuple[Path, Path], trusted: Path | None) -> ssl.SSLContext:

@@ -77,15 +77,18 @@ class Listener:
     port: int
     thumbprint: str = ""
     enabled: bool = True
+    hostname: str = ""
 
 
 @dataclass
 class Certificate:
-    """A certificate of the machine's store: names and end (Unix seconds)."""
+    """A certificate of the machine's store, by its thumbprint: names, end (Unix seconds), and itself (DER in base 64) where it has one."""
 
     names: list[str]
     until: float
     friendly_name: str = ""
+    private_key: bool = True
+    data: str = ""
 
 
 @dataclass
@@ -115,11 +118,15 @@ class System:
     power_plans: list[str] = field(default_factory=lambda: ["Balanced", "High performance", "Power saver"])
     power_plan: str = "Balanced"
     time_zone: str = "UTC"
-    #: Drive -> (initial, maximum) MiB; empty where Windows manages it.
+    #: Drive, such as C: -> (initial, maximum) MiB; empty where Windows manages it.
     pagefiles: dict[str, list[int]] = field(default_factory=dict)
     pagefiles_managed: bool = True
+    #: IPv4 addresses of its adapters.
+    addresses: list[str] = field(default_factory=lambda: ["127.0.0.1", "10.0.0.11"])
     hypervisor: bool = False
     virtualization_firmware: bool = True
+    #: As bcdedit has it.
+    hypervisor_launch: Literal["auto", "off"] = "auto"
     gpus: list[str] = field(default_factory=lambda: ["NVIDIA GeForce RTX 3060"])
     memory_mib: int = 32_768
     processors: int = 16
@@ -166,7 +173,8 @@ def fresh(edition: Edition, admin: str, desktop_user: str = "") -> System:
     client = edition == "windows11"
     found = System(edition)
     found.services = {
-        "WinRM": Service("Windows Remote Management (WS-Management)", "manual" if client else "auto", True),
+        # A client's was made to start with Windows by `winrm quickconfig`, without which nobody would reach it (learn.microsoft.com: WinRM, installation).
+        "WinRM": Service("Windows Remote Management (WS-Management)", "delayed" if client else "auto", True),
         "W32Time": Service("Windows Time", "manual" if client else "auto", not client),
         "wuauserv": Service("Windows Update"),
         "WinDefend": Service("Microsoft Defender Antivirus Service", "auto", True),

@@ -56,7 +56,7 @@ def _plans(every: list[str], active: str | None) -> Json:
 
 def pagefile(task: Task) -> None:
     """win_pagefile. With ``override`` a page file that is there is made anew each time, and that is a change each time."""
-    system, drive = task.world.system, str(task["drive"] or "").upper()
+    system, drive = task.world.system, f"{str(task['drive'] or '').upper()}:"
     files = system.pagefiles
     if task["remove_all"] and files:
         task.change(files.clear)
@@ -75,7 +75,7 @@ def pagefile(task: Task) -> None:
 
 def _page(task: Task, drive: str) -> None:
     files = task.world.system.pagefiles
-    if task["test_path"] and drive != "C":
+    if task["test_path"] and drive != "C:":
         raise Failed(f"Unable to access '{task['drive']}:' drive")
     sizes = [0, 0] if task["system_managed"] else [task["initial_size"] or 0, task["maximum_size"] or 0]
     managed = files.get(drive) == [0, 0]
@@ -84,14 +84,14 @@ def _page(task: Task, drive: str) -> None:
 
 
 def _file(drive: str, initial: int, maximum: int) -> Json:
-    name = f"{drive}:\\pagefile.sys"
-    caption = f"{drive}:\\ 'pagefile.sys'"
+    name = f"{drive}\\pagefile.sys"
+    caption = f"{drive}\\ 'pagefile.sys'"
     return {
         "name": name,
         "initial_size": initial,
         "maximum_size": maximum,
         "caption": caption,
-        "description": f"'pagefile.sys' @ {drive}:\\",
+        "description": f"'pagefile.sys' @ {drive}\\",
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..windows import Caller
 from ..world import World
-from . import accounts, features, files, firewall, machine, options, registry_values, services, wrapper
+from . import accounts, features, files, firewall, machine, options, powershell_script, registry_values, services, wrapper
 from .options import Failed
 from .task import Double, Json, Task
 
@@ -20,6 +20,7 @@ DOUBLES: Mapping[str, Double] = {
     **accounts.DOUBLES,
     **firewall.DOUBLES,
     **files.DOUBLES,
+    **powershell_script.DOUBLES,
 }
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import secrets
 from ..windows import Caller
 from ..world import World
 from .options import Failed, Spec
@@ -50,21 +48,11 @@ class Task:
 
     def same_secret(self, name: str, value: str | None) -> bool:
         """Whether this is the secret that was kept under a name (None: none was)."""
-        kept = self.world.system.secrets.get(name)
-        if kept is None or value is None:
-            return kept is None and value is None
-        return hmac.compare_digest(kept.encode(), _digest(value, kept.partition("$")[0]).encode())
+        return secrets.same(self.world.system.secrets, name, value)
 
     def keep_secret(self, name: str, value: str | None) -> None:
         """Remember a secret well enough to know it again, and no better."""
-        if value is None:
-            self.world.system.secrets.pop(name, None)
-        else:
-            self.world.system.secrets[name] = _digest(value, secrets.token_hex(8))
-
-
-def _digest(value: str, salt: str) -> str:
-    return f"{salt}${hashlib.scrypt(value.encode(), salt=bytes.fromhex(salt), n=1024, r=8, p=1).hex()}"
+        secrets.keep(self.world.system.secrets, name, value)
 
 
 @dataclass(frozen=True)
