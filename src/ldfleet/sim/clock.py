@@ -35,6 +35,15 @@ class Clock:
             now = self._base + (time.monotonic() - self._began) * self._speed
             self._base += max(0.0, reached - now)
 
+    @property
+    def skips(self) -> bool:
+        """Whether sleeping takes no time."""
+        return self._skip
+
+    def real(self, seconds: float) -> float:
+        """Real seconds that so many simulated ones take."""
+        return 0.0 if self._skip else seconds / self._speed
+
     def sleep(self, seconds: float) -> None:
         """Let so many simulated seconds pass."""
         if self._skip:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .operations import KINDS, Failure, Json, Scene, put, variable
+from .power import Interrupted
 from .windows import SYSTEM32, Caller
 from .world import World
 
@@ -237,7 +238,10 @@ def _batch(world: World, batch: Json, who: Caller) -> Json:
     scene = Scene(world, who, over, {"programdata": world.spec.programdata, "systemroot": "C:\\Windows"})
     done: dict[str, str] = {}
     results = []
+    starts = world.power.starts
     for operation in batch["ops"]:
+        if world.power.starts != starts:
+            raise Interrupted
         result = _operation(scene, operation, done)
         done[operation["id"]] = result["status"]
         results.append(result)

@@ -125,6 +125,7 @@ class Farm:
     def __exit__(self, *error: object) -> None:
         self._open.close()
         for host in self.hosts:
+            host.world.power.close()
             host.world.save()
 
     def inventory(self, *takes: str) -> dict[str, Any]:

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from . import commands, engine_port, powershell
+from . import commands, engine_port, powershell, scripts, secrets
+from .boot import DEFAULT_PASSWORD
 from .engine_powershell import RealPowerShell
 from .modules import table
+from .power import Interrupted
 from .powershell import Script
 from .process import CommandLine, Output, Process, Runspace
 from .windows import Answer, Caller, Program, Task
@@ -41,11 +43,24 @@ class SimHost:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self.world.launch_task = self._start_task
+        self.world.wrong_password = self._wrong_password
 
     @property
     def name(self) -> str:
         """The computer name."""
         return self.world.name
+
+    def knock(self) -> bool:
+        """Whether the machine is up (process.Machine)."""
+        return self.world.power.knock()
+
+    def watch(self, act: Callable[[], None]) -> None:
+        """Have something done when it goes down (process.Machine)."""
+        self.world.power.watch(act)
+
+    def _wrong_password(self, account: str) -> bool:
+        known = self.users.get(account)
+        return known is not None and not secrets.same(self.world.system.secrets, f"lsa {DEFAULT_PASSWORD}", known)
 
     def spawn(self, command: CommandLine) -> Process:
         """Start a command (process.Machine)."""
@@ -130,6 +145,9 @@ class SimHost:
 
     def _raw(self, text: str, caller: Caller) -> Output:
         """Scripts that are one plain command, as people type them; more would need a PowerShell."""
+        known = scripts.answer(self.world, _EXIT.sub("", text), caller)
+        if known is not None:
+            return self._finished(known)
         line = _GET_CONTENT.sub("type ", _EXIT.sub("", text).strip())
         if "\n" in line or any(mark in line for mark in "$;|{}()@`"):
             return Output(b"", b"simulated host: this engine runs single commands and ldfleet's own agent, no other PowerShell\r\n", 1)
@@ -216,7 +234,10 @@ class _Thread:
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
-        output = self._work(bytes(self._input))
+        try:
+            output = self._work(bytes(self._input))
+        except Interrupted:
+            return  # whoever waited for it was cut off
         with self._lock:
             if not self._done.is_set():
                 self._output = output

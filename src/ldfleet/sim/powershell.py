@@ -47,6 +47,7 @@ def script(line: str) -> Script | None:
         inner = _peeled(line)
         if inner is None:
             return found
+        inner = _TAIL.sub("", inner)
         starts += 1
         found = Script(inner, starts)
         line = inner.strip()
@@ -56,9 +57,15 @@ def script(line: str) -> Script | None:
 _CODE_PAGE = re.compile(r"(?i)\Achcp\.com 65001 > \$null ; ")
 
 
+#: What Ansible adds so that the exit code of the last command is that of the PowerShell.
+_TAIL = re.compile(
+    r"(?i)\s*[;\n]\s*If \(-not \$\?\) \{ If \(Get-Variable LASTEXITCODE -ErrorAction SilentlyContinue\) \{ exit \$LASTEXITCODE \} Else \{ exit 1 \} \}\s*\Z"
+)
+
+
 def given(text: str, starts: int) -> Script:
     """What runs when a PowerShell is given this text: itself, or what PowerShells inside it are given. ``starts``: PowerShells started for it so far."""
-    text = _CODE_PAGE.sub("", text)
+    text = _TAIL.sub("", _CODE_PAGE.sub("", text))
     inner = script(text)
     return Script(text, starts) if inner is None else Script(inner.text, starts + inner.starts)
 

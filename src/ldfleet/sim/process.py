@@ -5,7 +5,7 @@ No socket, no XML and no LDPlayer here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -74,6 +74,12 @@ class Machine(Protocol):
     @property
     def users(self) -> Mapping[str, str]:
         """Local accounts and their passwords."""
+
+    def knock(self) -> bool:
+        """Whether it takes a connection now: one that is down takes none."""
+
+    def watch(self, act: Callable[[], None]) -> None:
+        """Have something done whenever it goes down."""
 
     def spawn(self, command: CommandLine) -> Process:
         """Start a command. A program that Windows cannot find is a process that ends with cmd.exe's message and exit code."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import selectors
 import socket
 import ssl
+import struct
 import threading
 import time
 from dataclasses import dataclass, field
@@ -58,7 +60,7 @@ class SimServer:
         self._trusted = trusted
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
-        self._connections: set[socket.socket] = set()
+        self._connections: dict[socket.socket, Endpoint] = {}
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._acceptor = threading.Thread(target=self._accept, name="ldfleet-sim", daemon=True)
@@ -74,6 +76,7 @@ class SimServer:
         if any(endpoint.https_port is not None for endpoint in self.endpoints):
             context = certificates.context(certificates.listener(self._folder, LOOPBACK), self._trusted)
         for endpoint in self.endpoints:
+            endpoint.machine.watch(functools.partial(self._cut, endpoint))
             if endpoint.http_port is not None:
                 endpoint.http_port = self._listen(endpoint, endpoint.http_port, None)
             if endpoint.https_port is not None:
@@ -120,9 +123,17 @@ class SimServer:
                 endpoint, context = key.data
                 work = threading.Thread(target=self._serve, args=(endpoint, connection, context, address[0]), daemon=True)
                 with self._lock:
-                    self._connections.add(connection)
+                    self._connections[connection] = endpoint
                     self._threads.add(work)
                 work.start()
+
+    def _cut(self, endpoint: Endpoint) -> None:
+        """The machine goes down: what its clients had open is gone."""
+        with self._lock:
+            mine = [connection for connection, owner in self._connections.items() if owner is endpoint]
+        for connection in mine:
+            _shut(connection)
+        endpoint.shells.close()
 
     def _close_listeners(self) -> None:
         for key in list(self._selector.get_map().values()):
@@ -135,6 +146,10 @@ class SimServer:
         try:
             connection.settimeout(_IDLE_SECONDS)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not endpoint.machine.knock():
+                # As near to a machine that is off as loopback comes: the connection is reset.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
             endpoint.wire.count(connections=1)
             if endpoint.wire.fault("Connect") is not None:
                 return
@@ -146,7 +161,7 @@ class SimServer:
         finally:
             _shut(connection)
             with self._lock:
-                self._connections.discard(raw)
+                self._connections.pop(raw, None)
                 self._threads.discard(threading.current_thread())
 
 

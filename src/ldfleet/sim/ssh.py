@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -64,6 +65,7 @@ class SshServer:
         for endpoint in self._endpoints:
             assert endpoint.ssh_port is not None
             door = _Door(endpoint, clients, self._connections)
+            endpoint.machine.watch(functools.partial(self._soon, door.cut))
             try:
                 listener = await asyncssh.listen(
                     LOOPBACK,
@@ -81,6 +83,9 @@ class SshServer:
             endpoint.ssh_port = listener.get_port()
             known.append(f"[{LOOPBACK}]:{endpoint.ssh_port} {public}\n")
         (self._folder / KNOWN_HOSTS).write_text("".join(known), encoding="ascii")
+
+    def _soon(self, act: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(act)
 
     async def _close(self) -> None:
         for listener in self._listeners:
@@ -111,6 +116,12 @@ class _Door:
         self.endpoint = endpoint
         self.clients = clients.convert_to_public()
         self.connections = connections
+        self.own: set[asyncssh.SSHServerConnection] = set()
+
+    def cut(self) -> None:
+        """The machine goes down: what its clients had open is gone."""
+        for connection in list(self.own):
+            connection.abort()
 
     def enter(self) -> asyncssh.SSHServer:
         """A connection that begins."""
@@ -168,16 +179,21 @@ class _Visitor(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         wire = self._door.endpoint.wire
+        if not self._door.endpoint.machine.knock():
+            conn.abort()
+            return
         wire.count(connections=1)
         if wire.fault("Connect") is not None:
             conn.abort()
             return
         self._connection = conn
         self._door.connections.add(conn)
+        self._door.own.add(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection is not None:
             self._door.connections.discard(self._connection)
+            self._door.own.discard(self._connection)
 
     def begin_auth(self, username: str) -> bool:
         return True

@@ -207,6 +207,10 @@ class Windows:
         """A process that nobody waits for any more."""
         self._orphans.append(Running(self.new_pid(), image, 0, "SYSTEM"))
 
+    def end_processes(self) -> None:
+        """The machine goes down."""
+        self._orphans.clear()
+
     def kill(self, pid: int) -> bool:
         """End a process the hard way; False when there is none."""
         left = [process for process in self._orphans if process.pid != pid]

@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import layout, system
+from . import boot, layout, system
 from .android import Android
 from .clock import Clock
 from .drive import Drive
 from .layout import Spec
+from .power import Power
 from .quirks import Quirks
 from .registry import Registry
 from .system import System
@@ -72,6 +73,9 @@ class World(Windows):
         #: Patterns of files that another program holds open (a scanner, a copy to elsewhere): the agent can neither read nor remove them.
         self.held: set[str] = set()
         self.instances: dict[int, Instance] = {}
+        #: Whether an account's password is not the one that autologon has (set by the host, which knows passwords).
+        self.wrong_password: Callable[[str], bool] = lambda _account: False
+        self.power = Power(self.clock, lambda: boot.shut_down(self), lambda: boot.start_up(self))
         self.random = random.Random(f"{seed}:{name}")
         self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
         self._mutator_until = 0.0
@@ -121,7 +125,7 @@ class World(Windows):
         """Another LDPlayer, with its own emulators, on this machine: drive and clock are the same already, the rest of Windows becomes so."""
         layout.fill_registry(self.registry, other.spec, self.sid(other.spec.desktop_user or self.service.user))
         other.registry, other.programs, other.history, other.lock = self.registry, self.programs, self.history, self.lock
-        other.system = self.system
+        other.system, other.desktop, other.power = self.system, self.desktop, self.power
         other.new_pid = self.new_pid  # type: ignore[method-assign]
         for world in (self, *self.beside):
             world.beside.append(other)
@@ -159,6 +163,7 @@ class World(Windows):
             "clock": self.clock.now(),
             "next_pid": self.next_pid,
             "system": self.system.document(),
+            "desktop": self.desktop.user if self.desktop else None,
             "registry": self.registry.document(),
             "instances": [{**vars(instance), "guest": instance.guest.document()} for instance in self.instances.values()],
         }
@@ -171,6 +176,7 @@ class World(Windows):
         self.clock.resume(document["clock"])
         self.next_pid = document["next_pid"]
         self.system = System.read(document["system"])
+        self.desktop = Desktop(document["desktop"]) if document["desktop"] else None
         self.registry = Registry.read(document["registry"])
         for item in document["instances"]:
             self.instances[item["index"]] = Instance(**{**item, "guest": Android.read(item["guest"])})
@@ -465,8 +471,12 @@ class World(Windows):
                 for instance in world.instances.values():
                     if self.desktop is not None and instance.session == self.desktop.session and instance.launched is not None:
                         world._killed(instance)
-            for world in (self, *self.beside):
-                world.desktop = None
+            self.seat(None)
+
+    def seat(self, desktop: Desktop | None) -> None:
+        """Who is logged on at the desktop from now on, on the whole machine."""
+        for world in (self, *self.beside):
+            world.desktop = desktop
 
     def settle(self, seconds: float = 60.0) -> None:
         """Let time pass until what was begun has ended. Only sensible with a clock that skips."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..boot import DEFAULT_PASSWORD, WINLOGON
 from ..system import GROUPS, Account
 from ..world import World
 from .options import Failed, Option, Spec
 from .task import Double, Json, Task
-
-WINLOGON = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon"
-#: The LSA secret that autologon uses (learn.microsoft.com: Protecting the automatic logon password).
-DEFAULT_PASSWORD = "DefaultPassword"  # noqa: S105 - its name
 
 # ---- win_user ---------------------------------------------------------------------------------------------------------------------------
 #: Options of win_user, and the fields of an account that they are.
