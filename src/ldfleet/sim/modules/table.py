@@ -39,9 +39,11 @@ def run(world: World, users: dict[str, str], data: bytes, caller: Caller) -> tup
 
 
 def _full(name: str) -> str:
-    """Ansible's own words for a module of ansible.windows."""
+    """A module's full name where Ansible takes it for one of its own: `ping` is win_ping on Windows."""
     collection, _, module = name.rpartition(".")
-    return f"ansible.windows.{module}" if collection in ("", "ansible.builtin", "ansible.legacy") else name
+    if collection not in ("", "ansible.builtin", "ansible.legacy"):
+        return name
+    return f"ansible.windows.win_{module.removeprefix('win_')}"
 
 
 def _played(double: Double, order: wrapper.Order, world: World, users: dict[str, str], caller: Caller) -> Json:
