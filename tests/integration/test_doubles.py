@@ -99,3 +99,29 @@ def test_a_double_gives_what_the_module_gives(tmp_path: Path, case: Mapping[str,
     assert not any(b"planted" in file.read_bytes() for file in (tmp_path / "farm").rglob("*") if file.is_file())
     with rig.farm(tmp_path / "farm", spec=Spec.bare(case.get("edition", "windows11"))) as again:
         assert again.hosts[0].world.system == kept
+
+
+# ---- who may come -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_that_was_made_can_connect_as_long_as_it_may(farm: Farm, tmp_path: Path) -> None:
+    """While this simulator runs: administrators that are not disabled, with the password of now, by NTLM and by SPNEGO."""
+
+    def answers(password: str) -> list[str]:
+        found = []
+        for way in ("ntlm", "psrp"):
+            inventory = farm.inventory(way)
+            inventory["ldplayer"]["vars"].update(ansible_user="ops", ansible_password=password)
+            result = rig.ansible(inventory, tmp_path, "ansible.windows.win_ping", {}).one()
+            found.append("unreachable" if result.get("unreachable") else result["ping"])
+        return found
+
+    assert answers("planted-one") == ["unreachable"] * 2
+    run(farm, tmp_path, "ansible.windows.win_user", {"name": "ops", "password": "planted-one"})
+    assert answers("planted-one") == ["unreachable"] * 2, "no administrator"
+    run(farm, tmp_path, "ansible.windows.win_user", {"name": "ops", "groups": ["Administrators"], "groups_action": "add"})
+    assert answers("planted-one") == ["pong"] * 2
+    run(farm, tmp_path, "ansible.windows.win_user", {"name": "ops", "password": "planted-two"})
+    assert [answers(password) for password in ("planted-one", "planted-two")] == [["unreachable"] * 2, ["pong"] * 2]
+    run(farm, tmp_path, "ansible.windows.win_user", {"name": "ops", "account_disabled": True})
+    assert answers("planted-two") == ["unreachable"] * 2

@@ -14,7 +14,7 @@ import socket
 import struct
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,35 +41,54 @@ class Undecryptable(ValueError):
 
 
 class Accounts:
-    """The accounts of one host. NTLM's library takes them only from a file that an environment variable names while a context is made, so
-    contexts are made and stepped under one lock of the process."""
+    """The accounts of one host, as they are at each moment: some are made and removed while it runs. NTLM's library takes them only from a file that an
+    environment variable names while a context is made, so contexts are made and stepped under one lock of the process.
+
+    ``admits``: whether an account may come over the network."""
 
     _lock = threading.Lock()
 
-    def __init__(self, machine: str, users: Mapping[str, str]) -> None:
-        self._users = {name.lower(): password for name, password in users.items()}
-        handle, path = tempfile.mkstemp(prefix="ldfleet-sim-")
+    def __init__(self, machine: str, users: Mapping[str, str], admits: Callable[[str], bool]) -> None:
+        self._machine = machine
+        self._users = users
+        self._admits = admits
+        self._written: dict[str, str] | None = None
+        handle, path = tempfile.mkstemp(prefix="ldfleet-sim-")  # it makes it 0600
+        os.close(handle)
         self._file = Path(path)
-        domains = ("", ".", machine, socket.gethostname().upper())
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:  # mkstemp makes it 0600
-            stream.writelines(f"{domain}:{name}:{password}\n" for domain in domains for name, password in users.items())
 
     def close(self) -> None:
         """Remove the file."""
         self._file.unlink(missing_ok=True)
 
     def known(self, user: str) -> bool:
-        """Whether there is such an account."""
-        return user.lower() in self._users
+        """Whether there is such an account, and it may come."""
+        return self._password(user) is not None
 
     def check(self, user: str, password: str) -> bool:
         """A plain password; ``DOMAIN\\`` before the name is ignored."""
-        known = self._users.get(user.rsplit("\\", 1)[-1].lower())
+        known = self._password(user.rsplit("\\", 1)[-1])
         return known is not None and secrets.compare_digest(known.encode(), password.encode())
+
+    def _password(self, user: str) -> str | None:
+        return next((password for name, password in self._welcome().items() if name.lower() == user.lower()), None)
+
+    def _welcome(self) -> dict[str, str]:
+        return {name: password for name, password in dict(self._users).items() if self._admits(name)}
+
+    def _write(self) -> None:
+        found = self._welcome()
+        if found == self._written:
+            return
+        domains = ("", ".", self._machine, socket.gethostname().upper())
+        lines = [f"{domain}:{name}:{password}\n" for domain in domains for name, password in found.items()]
+        self._file.write_text("".join(lines), encoding="utf-8")
+        self._written = found
 
     def step(self, context: spnego.ContextProxy | None, token: bytes) -> tuple[spnego.ContextProxy, bytes | None]:
         """Go on with a handshake, or begin one. Raises SpnegoError."""
         with self._lock:
+            self._write()
             os.environ["NTLM_USER_FILE"] = str(self._file)
             if context is None:
                 context = spnego.server(protocol="negotiate", options=spnego.NegotiateOptions.use_negotiate)

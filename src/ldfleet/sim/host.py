@@ -15,6 +15,7 @@ from .modules import table
 from .power import Interrupted
 from .powershell import Script
 from .process import CommandLine, Output, Process, Runspace
+from .system import ADMINISTRATORS, REMOTE_MANAGEMENT_USERS
 from .windows import Answer, Caller, Program, Task
 from .world import World
 
@@ -49,6 +50,12 @@ class SimHost:
     def name(self) -> str:
         """The computer name."""
         return self.world.name
+
+    def admits(self, user: str) -> bool:
+        """Administrators and WinRM's own group come over the network, unless they are disabled (process.Machine)."""
+        accounts = self.world.system.accounts
+        own = self.world.system.account(user)
+        return own is not None and accounts[own].enabled and bool({ADMINISTRATORS, REMOTE_MANAGEMENT_USERS} & set(accounts[own].groups))
 
     def knock(self) -> bool:
         """Whether the machine is up (process.Machine)."""

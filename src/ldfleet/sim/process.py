@@ -75,6 +75,9 @@ class Machine(Protocol):
     def users(self) -> Mapping[str, str]:
         """Local accounts and their passwords."""
 
+    def admits(self, user: str) -> bool:
+        """Whether an account may come over the network."""
+
     def knock(self) -> bool:
         """Whether it takes a connection now: one that is down takes none."""
 

@@ -41,7 +41,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         self.shells = Shells(self.machine, self.quotas)
-        self.accounts = Accounts(self.machine.name, self.machine.users)
+        self.accounts = Accounts(self.machine.name, self.machine.users, self.machine.admits)
 
 
 class PortTaken(RuntimeError):
