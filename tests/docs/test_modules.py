@@ -16,8 +16,9 @@ import yaml
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import SETTINGS
 from ldfleet.cli import app
-from ldfleet.sim import commands, ldconsole, wire
+from ldfleet.sim import commands, ldconsole, programs, programs_files, programs_power, wire
 from ldfleet.sim.farm import Farm
+from ldfleet.sim.modules import table
 from ldfleet.sim.quirks import AILMENTS, Quirks
 
 MODULES = [path.stem for path in sorted((rig.ROOT / "plugins" / "modules").glob("*.yml"))]
@@ -118,6 +119,9 @@ def test_what_the_simulator_plays_is_documented() -> None:
     assert _missing(page, get_args(wire.Kind)) == []
     assert _missing(page, ldconsole._COMMANDS) == []
     assert _missing(page, commands._OWN) == []
+    assert _missing(page, table.DOUBLES) == []
+    for room in (programs, programs_files, programs_power):
+        assert _missing(page, (path.rsplit("\\", 1)[1].removesuffix(".exe") for path in room.PROGRAMS)) == []
 
 
 def test_the_rooms_of_the_readme_are_those_that_exist() -> None:
