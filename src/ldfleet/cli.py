@@ -8,17 +8,18 @@ import tempfile
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from . import __version__, cli_fleet, cli_host, project
 from .demo import demo as run_demo
 from .runs import play
-from .sim import ways
+from .sim import laid, ways
 from .sim.farm import Farm, NoEngine, Plan
 from .sim.layout import Spec
 from .sim.server import PortTaken
+from .sim.system import Edition
 
 app = typer.Typer(
     name="ldfleet",
@@ -82,6 +83,9 @@ def sim(
     ldplayer: Annotated[
         list[str] | None, typer.Option(help="LDPlayer's version: 5, 9 (as without it) or 14. More than once: side by side on each host.")
     ] = None,
+    bare: Annotated[
+        str | None, typer.Option(help="A Windows after its set-up, windows11 or server2022: nobody is logged on, and there is no LDPlayer.")
+    ] = None,
     chinese: Annotated[bool, typer.Option("--chinese", help="A Chinese Windows (code page 936) with the Chinese LDPlayer.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, help="Simulated seconds a second.")] = 10.0,
     powershell_start: Annotated[
@@ -94,13 +98,19 @@ def sim(
     if engine not in ("port", "pwsh", "wine"):
         raise typer.BadParameter(f"{engine!r} is no engine; port, pwsh or wine is wanted", param_hint="--engine")
     takes = _ways(way or [ways.DEFAULT])
-    specs = [_spec(number, chinese) for number in dict.fromkeys(ldplayer or ["9"])]
+    if bare is not None and (ldplayer or chinese):
+        raise typer.BadParameter(
+            "there is no LDPlayer on a bare Windows, which is English: --ldplayer and --chinese do not go with it", param_hint="--bare"
+        )
+    specs = [_bare(bare)] if bare is not None else [_spec(number, chinese) for number in dict.fromkeys(ldplayer or ["9"])]
     with ExitStack() as stack:
         folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ldfleet-sim-")))
         plan = Plan(
             hosts=hosts, port=port, https=https or "certificate" in takes, ssh=ssh or "ssh" in takes, engine=engine, spec=specs[0], speed=speed,
             powershell_start=powershell_start, beside=tuple(specs[1:]),
         )  # fmt: skip
+        if bare is not None:
+            laid.share(folder / "shares", list(_VERSIONS.values()))
         try:
             farm = stack.enter_context(Farm(plan, folder))
         except (NoEngine, PortTaken, OSError) as error:
@@ -114,6 +124,13 @@ def sim(
             typer.echo(f"{hosts} simulated hosts; inventory in {inventory}")
         typer.echo("running until Ctrl-C", err=True)
         _wait()
+
+
+def _bare(edition: str) -> Spec:
+    known = next((name for name in get_args(Edition) if name == edition), None)
+    if known is None:
+        raise typer.BadParameter(f"{edition!r} is not simulated; {' or '.join(get_args(Edition))} is wanted", param_hint="--bare")
+    return Spec.bare(known)
 
 
 def _spec(number: str, chinese: bool) -> Spec:

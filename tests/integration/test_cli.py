@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import socket
 import subprocess
@@ -53,6 +54,31 @@ def test_sim_on_a_chinese_windows_with_https(tmp_path: Path) -> None:
     assert (found["host"]["ansi_code_page"], found["host"]["install_dir"]) == (936, "C:\\leidian\\LDPlayer14")
 
 
+def test_sim_of_a_bare_windows_takes_an_ldplayer_that_stays_over_its_restart(tmp_path: Path) -> None:
+    options = ("--hosts", "1", "--bare", "windows11", "--speed", "100", "--state", str(tmp_path / "state"))
+    package: dict[str, object] = {"ldplayer_version": 14, "source": r"\\files\ldplayer\ldplayer-14.0.26.1.zip"}
+    with sim(tmp_path, *options) as inventory:
+        play = rig.ansible(inventory, tmp_path, "ansible.windows.win_powershell", {"script": "whoami"})
+        assert "no other" in play.one()["msg"]
+        kept = {"path": r"HKLM:\SOFTWARE\ldfleet", "name": "test", "data": "kept"}
+        assert rig.ansible(inventory, tmp_path, "ansible.windows.win_regedit", kept).one()["changed"]
+        logon = [
+            {"ansible.windows.win_user": {"name": "player", "password": "planted-secret"}},
+            {"ansible.windows.win_auto_logon": {"username": "player", "password": "planted-secret"}},
+            {"ansible.windows.win_reboot": {"pre_reboot_delay": 0, "reboot_timeout": 60}},
+        ]
+        assert rig.tasks(inventory, tmp_path, logon).one()["rebooted"] is True
+        digest = hashlib.sha256((tmp_path / "state/shares/files/ldplayer/ldplayer-14.0.26.1.zip").read_bytes()).hexdigest()
+        package.update(sha256=digest, install_dir=r"C:\Games\LDPlayer14")
+        laid = rig.ansible(inventory, tmp_path, "installation", package).one()
+        assert laid["changed"], laid
+        assert rig.ansible(inventory, tmp_path, "emulator", {"name": "scout", "ldplayer_version": 14}).one()["changed"]
+    with sim(tmp_path, *options) as inventory:
+        assert rig.ansible(inventory, tmp_path, "ansible.windows.win_regedit", kept).one()["changed"] is False
+        assert rig.ansible(inventory, tmp_path, "installation", package).one()["changed"] is False
+        assert rig.ansible(inventory, tmp_path, "emulator", {"name": "scout", "ldplayer_version": 14}).one()["changed"] is False
+
+
 def test_sim_leads_to_its_hosts_by_different_ways_that_survive_its_restart(tmp_path: Path) -> None:
     rig.usable_way("ssh")
     options = ["--hosts", "4", "--state", str(tmp_path / "state"), *(word for way in ways.NAMES for word in ("--way", way))]
@@ -68,6 +94,8 @@ def test_sim_leads_to_its_hosts_by_different_ways_that_survive_its_restart(tmp_p
     [
         (["--engine", "quantum"], "'quantum' is no engine; port, pwsh or wine is wanted"),
         (["--ldplayer", "7"], "'7' is not simulated; 5, 9 or 14 is wanted"),
+        (["--bare", "windows7"], "'windows7' is not simulated; windows11 or server2022 is wanted"),
+        (["--bare", "windows11", "--ldplayer", "9"], "do not go with it"),
         (["--way", "carrier pigeon"], "'carrier pigeon' is no way; ntlm, certificate, psrp or ssh is wanted"),
         (["--hosts", "0"], "greater than or equal to 1"),
         (["--speed", "-1"], "greater than or equal to 0.01"),

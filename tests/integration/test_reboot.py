@@ -113,7 +113,7 @@ def test_emulators_do_not_outlive_a_start(tmp_path: Path) -> None:
 
 def test_shutdown_can_be_aborted_and_is_not_planned_twice(farm: Farm) -> None:
     world = farm.hosts[0].world
-    session = winrm.Session(f"http://127.0.0.1:{farm.endpoints[0].http_port}/wsman", auth=(USER, PASSWORD), transport="ntlm")
+    session = client(farm)
     assert session.run_cmd("shutdown /r /t 600").status_code == 0
     again = session.run_cmd("shutdown /r /t 600")
     assert (again.status_code, b"(1190)" in again.std_err) == (1190, True)
@@ -123,7 +123,7 @@ def test_shutdown_can_be_aborted_and_is_not_planned_twice(farm: Farm) -> None:
 
 def test_bcdedit_keeps_the_hypervisor_from_the_next_start(farm: Farm) -> None:
     world = farm.hosts[0].world
-    session = winrm.Session(f"http://127.0.0.1:{farm.endpoints[0].http_port}/wsman", auth=(USER, PASSWORD), transport="ntlm")
+    session = client(farm)
     assert session.run_cmd("bcdedit /set hypervisorlaunchtype off").status_code == 0
     assert b"Off" in session.run_cmd("bcdedit /enum").std_out
     assert world.system.hypervisor
@@ -131,11 +131,14 @@ def test_bcdedit_keeps_the_hypervisor_from_the_next_start(farm: Farm) -> None:
     assert not world.system.hypervisor
 
 
+def client(farm: Farm) -> winrm.Session:
+    return winrm.Session(f"http://127.0.0.1:{farm.endpoints[0].http_port}/wsman", auth=(USER, PASSWORD), transport="ntlm")
+
+
 def test_what_runs_is_cut_off_and_connections_are_refused_for_the_downtime(tmp_path: Path) -> None:
     with rig.farm(tmp_path / "farm", skip=False, speed=20.0) as farm:
         host, port = farm.hosts[0], farm.endpoints[0].http_port
-        session = winrm.Session(f"http://127.0.0.1:{port}/wsman", auth=(USER, PASSWORD), transport="ntlm")
-        session.protocol.open_shell()
+        client(farm).protocol.open_shell()
         assert farm.endpoints[0].shells.open_shells == 1
         host.world.power.restart()
         assert farm.endpoints[0].shells.open_shells == 0
@@ -144,7 +147,7 @@ def test_what_runs_is_cut_off_and_connections_are_refused_for_the_downtime(tmp_p
         deadline = time.monotonic() + DOWN_SECONDS / 20 + 5
         while not host.world.power.up and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert session.run_cmd("hostname").std_out.strip() == host.name.encode()
+        assert client(farm).run_cmd("hostname").std_out.strip() == host.name.encode()
 
 
 def test_a_host_that_never_comes_back_fails_the_play_and_is_unreachable(farm: Farm, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ _LINE = re.compile(rb"ldfleet-sim: (\S+) of LDPlayer (\d+(?:\.\d+)+) (en|zh)\n")
 #: Packed files have a time; this one, so that the same package has the same hash.
 _MADE = (2026, 1, 1, 0, 0, 0)
 _REPAIR_SECONDS = 3.0
+#: Programs of a package that do something.
+_PLAYED = ("ldconsole.exe", "dnconsole.exe", "dnrepairer.exe")
 
 
 def package(version: str, language: str = "en") -> bytes:
@@ -38,6 +40,8 @@ def finder(world: World) -> Callable[[str], Program | None]:
     """What finds the program in a file that was laid on this machine."""
 
     def found(path: str) -> Program | None:
+        if path.rsplit("\\", 1)[-1].lower() not in _PLAYED:
+            return None
         try:
             file = world.drive.local(path)
         except ValueError:  # a word without a folder, such as hostname
@@ -48,8 +52,6 @@ def finder(world: World) -> Callable[[str], Program | None]:
         name, version, language = said[1].decode().lower(), said[2].decode(), said[3].decode()
         if name == "dnrepairer.exe":
             return _repairer
-        if name not in ("ldconsole.exe", "dnconsole.exe"):
-            return None
         home = _home(world, path.rsplit("\\", 1)[0], version, language)
 
         def run(_machine: Windows, words: Sequence[str], raw: str, caller: Caller) -> Answer:

@@ -162,7 +162,7 @@ class Windows:
 
     def run_program(self, path: str, arguments: Sequence[str], raw: str, caller: Caller) -> Answer | None:
         """Start a program by its full Windows path; None when there is none."""
-        program = self.programs.get(path.lower()) or self.laid(path)
+        program = self.laid(path) or self.programs.get(path.lower())
         if program is None:
             return None
         with self.lock:

@@ -33,6 +33,10 @@ QUIT_SECONDS = 5.0
 REST_SECONDS = 10.0
 
 
+#: What of a Spec tells which LDPlayer is where.
+_OF_LDPLAYER = ("version", "language", "install_dir")
+
+
 @dataclass
 class Instance:
     """One emulator. ``launched``, ``quitting``, ``ended``: when; ``held``: its config in memory while it runs, which is written back at exit.
@@ -165,6 +169,8 @@ class World(Windows):
             "system": self.system.document(),
             "desktop": self.desktop.user if self.desktop else None,
             "registry": self.registry.document(),
+            "ldplayer": {name: getattr(self.spec, name) for name in _OF_LDPLAYER} if self.spec.installed else None,
+            "vm_service": self.vm_service,
             "instances": [{**vars(instance), "guest": instance.guest.document()} for instance in self.instances.values()],
         }
         temporary = self.folder / "world.json.tmp"
@@ -178,6 +184,10 @@ class World(Windows):
         self.system = System.read(document["system"])
         self.desktop = Desktop(document["desktop"]) if document["desktop"] else None
         self.registry = Registry.read(document["registry"])
+        self.vm_service = document["vm_service"]
+        if document["ldplayer"] is not None and not self.spec.installed:  # one that came later
+            self.spec = replace(self.spec, installed=True, **document["ldplayer"])
+            self._config_folder = self.drive.local(f"{self.spec.install_dir}\\vms\\config")
         for item in document["instances"]:
             self.instances[item["index"]] = Instance(**{**item, "guest": Android.read(item["guest"])})
 
