@@ -28,6 +28,7 @@ def shut_down(world: World) -> None:
     world.end_processes()
     world.seat(None)
     world.registry.remove(LOGON_READY)
+    world.system.started = False
     world.save()
 
 
@@ -35,7 +36,7 @@ def start_up(world: World) -> None:
     """Windows starts."""
     with world.lock:
         system = world.system
-        system.booted = world.clock.now()
+        system.booted, system.started = world.clock.now(), True
         system.features.update(system.pending)
         system.pending.clear()
         system.pending_reboot.clear()
