@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import installation, laying, options
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError
-from ldfleet.sim import laid
+from ldfleet.sim import laid, programs_files
 from ldfleet.sim.farm import Farm
 from ldfleet.sim.layout import Spec
 
@@ -192,3 +192,14 @@ def test_nobody_logged_on_is_told_and_never_means_the_accounts_own(tmp_path: Pat
 
 def _wanted(arguments: dict[str, Any]) -> installation.Wish:
     return installation.wish(options.checked(spec("installation"), arguments))
+
+
+@pytest.mark.parametrize(("suffix", "make"), [(".7z", laid.package), (".exe", laid.installer)])
+def test_seven_zip_unpacks_where_it_is_installed(farm: Farm, tmp_path: Path, suffix: str, make: Callable[[str], bytes]) -> None:
+    packed = make(OLD)
+    (tmp_path / "farm" / "shares" / "files" / "ldplayer" / f"ldplayer{suffix}").write_bytes(packed)
+    wanted = wish(source=rf"\\files\ldplayer\ldplayer{suffix}", sha256=hashlib.sha256(packed).hexdigest())
+    assert "needs 7-Zip on the host, and there is none" in run(farm, tmp_path, wanted)["msg"]
+    farm.hosts[0].install(programs_files.SEVEN_ZIP)
+    assert run(farm, tmp_path, wanted)["installation"]["present"] is True
+    assert run(farm, tmp_path, {"name": "scout"}, module="emulator")["changed"]

@@ -36,6 +36,14 @@ def package(version: str, language: str = "en") -> bytes:
     return target.getvalue()
 
 
+def installer(version: str) -> bytes:
+    """A package in a package, as LDPlayer's own installer has its programs in parts since 9.1.75 (ScoopInstaller/Extras 16560)."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("1.7z", _MADE), package(version))
+    return target.getvalue()
+
+
 def finder(world: World) -> Callable[[str], Program | None]:
     """What finds the program in a file that was laid on this machine."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import shutil
 import zipfile
@@ -77,19 +78,53 @@ def tar(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> A
     if len(words) != 4 or words[0] != "-xf" or words[2] != "-C":
         return said(machine, 1, "tar.exe: Must specify one of -c, -r, -t, -u, -x\r\n")
     try:
-        source, target = machine.drive.local(words[1]), machine.drive.local(words[3])
-        if not target.is_dir():
+        source = machine.drive.local(words[1])
+        if not machine.drive.local(words[3]).is_dir():
             return Answer(1, stderr=f"tar.exe: could not chdir to '{words[3]}'\r\n".encode(), seconds=0.1)
-        with zipfile.ZipFile(source) as archive:
-            for member in archive.infolist():
-                machine.drive.local(f"{words[3]}\\{member.filename}")
-            size = sum(member.file_size for member in archive.infolist())
-            if size > machine.disk_free:
-                return Answer(1, stderr=b"tar.exe: Write failed: No space left on device\r\n", seconds=1.0)
-            archive.extractall(target)
+        size = _unpack(machine, source, words[3])
+    except _Full:
+        return Answer(1, stderr=b"tar.exe: Write failed: No space left on device\r\n", seconds=1.0)
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         return Answer(1, stderr=f"tar.exe: Error opening archive: {error}\r\n".encode(), seconds=0.1)
     return Answer(0, seconds=0.5 + size / _SPEED)
+
+
+class _Full(Exception):
+    """The drive has no room for what an archive holds."""
+
+
+def _unpack(machine: Windows, source: Path, folder: str) -> int:
+    """Unpack a zip into a folder of the drive, and tell how many bytes it held. ValueError where a member would leave the folder."""
+    with zipfile.ZipFile(source) as archive:
+        for member in archive.infolist():
+            machine.drive.local(f"{folder}\\{member.filename}")
+        size = sum(member.file_size for member in archive.infolist())
+        if size > machine.disk_free:
+            raise _Full
+        archive.extractall(machine.drive.local(folder))
+    return size
+
+
+def seven_zip(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> Answer:
+    """7-Zip: ``x -y [-t#] -oFOLDER ARCHIVE``, the archive's name with * and ? too. Archives are zips, whatever they are called: 2 where one is none, as
+    7-Zip documents its exit codes (0, 2 fatal, 7 command line, 8 memory)."""
+    plain, options = [word for word in words if not word.startswith("-")], [word for word in words if word.startswith("-")]
+    target = next((word[2:] for word in options if word.startswith("-o")), "")
+    if len(plain) != 2 or plain[0] != "x" or not target:
+        return said(machine, 7, "Command Line Error:\r\n")
+    place, _, name = plain[1].rpartition("\\")
+    try:
+        folder = machine.drive.local(place)
+        found = [file for file in sorted(folder.iterdir()) if fnmatch.fnmatch(file.name.lower(), name.lower())]
+        if not found:
+            return said(machine, 2, f"ERROR: No more files\r\n{plain[1]}\r\n")
+        machine.drive.local(target).mkdir(parents=True, exist_ok=True)
+        size = sum(_unpack(machine, file, target) for file in found)
+    except _Full:
+        return said(machine, 2, "ERROR: There is not enough space on the disk.\r\n")
+    except (OSError, zipfile.BadZipFile, ValueError) as error:
+        return said(machine, 2, f"ERROR: {plain[1]}\r\nCannot open the file as archive ({error})\r\n")
+    return said(machine, 0, "Everything is Ok\r\n", 0.5 + size / _SPEED)
 
 
 def robocopy(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> Answer:
@@ -123,3 +158,6 @@ _PROGRAMS: Mapping[str, Callable[..., Answer]] = {"reg.exe": reg, "tar.exe": tar
 
 #: By full path.
 PROGRAMS: Mapping[str, Program] = {f"{SYSTEM32}\\{name}": program for name, program in _PROGRAMS.items()}
+
+#: 7-Zip, which no Windows has until somebody installs it (SimHost.install).
+SEVEN_ZIP: Mapping[str, Program] = {"C:\\Program Files\\7-Zip\\7z.exe": seven_zip}
