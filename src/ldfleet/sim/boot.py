@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .system import System
 from .windows import Desktop
-
-if TYPE_CHECKING:
-    from .world import World
+from .world import World
 
 WINLOGON = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon"
 #: The LSA secret that autologon uses (learn.microsoft.com: Protecting the automatic logon password).
