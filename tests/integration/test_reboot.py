@@ -164,3 +164,18 @@ def test_wait_for_connection_outlasts_a_start_without_network(farm: Farm, tmp_pa
     found = play(farm, tmp_path, {"ansible.builtin.wait_for_connection": {"timeout": 60, "sleep": 1}})
     assert "failed" not in found, found
     assert power.up
+
+
+def test_a_host_that_was_down_when_the_simulator_ended_starts_with_it(tmp_path: Path) -> None:
+    spec = Spec.bare("windows11")
+    with rig.farm(tmp_path / "farm", spec=spec) as farm:
+        power, system = farm.hosts[0].world.power, farm.hosts[0].world.system
+        play(farm, tmp_path, {"ansible.windows.win_optional_feature": {"name": "HypervisorPlatform"}})
+        before = system.booted
+        power.comes_back = False
+        power.restart()
+        assert (system.features["HypervisorPlatform"], system.started) == (False, False)
+    with rig.farm(tmp_path / "farm", spec=spec) as again:
+        system = again.hosts[0].world.system
+        assert (system.features["HypervisorPlatform"], system.pending_reboot, system.started) == (True, [], True)
+        assert system.booted > before

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from . import laid, layout, ldconsole, programs, programs_files, programs_power
+from . import boot, laid, layout, ldconsole, programs, programs_files, programs_power
 from .clock import Clock
 from .drive import Drive
 from .layout import Spec
@@ -26,6 +27,7 @@ def assemble(
     world = World(folder, name, spec, clock, drive, seed)
     world.install({**programs.PROGRAMS, **programs_files.PROGRAMS, **programs_power.PROGRAMS})
     world.laid = laid.finder(world)
+    world.power.stop, world.power.start = partial(boot.shut_down, world), partial(boot.start_up, world)
     if spec.installed:
         world.install(dict.fromkeys(layout.consoles(spec), ldconsole.run))
     for other_spec in beside:

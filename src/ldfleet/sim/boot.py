@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .system import System
 from .windows import Desktop
-
-if TYPE_CHECKING:
-    from .world import World
+from .world import World
 
 WINLOGON = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon"
 #: The LSA secret that autologon uses (learn.microsoft.com: Protecting the automatic logon password).
@@ -28,6 +24,7 @@ def shut_down(world: World) -> None:
     world.end_processes()
     world.seat(None)
     world.registry.remove(LOGON_READY)
+    world.system.started = False
     world.save()
 
 
@@ -35,7 +32,7 @@ def start_up(world: World) -> None:
     """Windows starts."""
     with world.lock:
         system = world.system
-        system.booted = world.clock.now()
+        system.booted, system.started = world.clock.now(), True
         system.features.update(system.pending)
         system.pending.clear()
         system.pending_reboot.clear()

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from . import commands, engine_port, powershell, scripts, secrets
-from .boot import DEFAULT_PASSWORD
+from . import boot, commands, engine_port, powershell, scripts, secrets
 from .engine_powershell import RealPowerShell
 from .modules import table
 from .power import Interrupted
@@ -45,6 +44,8 @@ class SimHost:
         self._lock = threading.Lock()
         self.world.launch_task = self._start_task
         self.world.wrong_password = self._wrong_password
+        if not self.world.system.started:
+            boot.start_up(self.world)  # it was down when its simulator ended
 
     @property
     def name(self) -> str:
@@ -67,7 +68,7 @@ class SimHost:
 
     def _wrong_password(self, account: str) -> bool:
         known = self.users.get(account)
-        return known is not None and not secrets.same(self.world.system.secrets, f"lsa {DEFAULT_PASSWORD}", known)
+        return known is not None and not secrets.same(self.world.system.secrets, f"lsa {boot.DEFAULT_PASSWORD}", known)
 
     def spawn(self, command: CommandLine) -> Process:
         """Start a command (process.Machine)."""

@@ -23,16 +23,16 @@ class Interrupted(Exception):
 
 
 class Power:
-    """``stop`` and ``start`` are what happens to the machine then. ``comes_back`` False: it stays down for good. ``without_network``: simulated seconds for
-    which Windows runs already and nobody reaches it. ``starts`` counts."""
+    """``stop`` and ``start``: what happens to the machine then (set by who puts it together). ``comes_back`` False: it stays down for good.
+    ``without_network``: simulated seconds for which Windows runs already and nobody reaches it. ``starts`` counts."""
 
-    def __init__(self, clock: Clock, stop: Callable[[], None], start: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.stop: Callable[[], None] = lambda: None
+        self.start: Callable[[], None] = lambda: None
         self.comes_back = True
         self.without_network = 0.0
         self.starts = 0
         self._clock = clock
-        self._stop = stop
-        self._start = start
         self._lock = threading.RLock()
         self._watchers: list[Callable[[], None]] = []
         self._countdown: threading.Timer | None = None
@@ -73,7 +73,7 @@ class Power:
                 return
             self.starts += 1
             self._off_until = self._clock.now() + DOWN_SECONDS
-            self._stop()
+            self.stop()
             if not self._clock.skips and self.comes_back:
                 self._waker = _timer(self._clock.real(DOWN_SECONDS), self._advance)
         for act in self._watchers:
@@ -98,7 +98,7 @@ class Power:
                 return
             self._deaf_until = self._off_until + self.without_network
             self._off_until = None
-            self._start()
+            self.start()
 
     def close(self) -> None:
         """Wait for nothing any more."""

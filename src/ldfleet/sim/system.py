@@ -94,13 +94,13 @@ class Certificate:
 @dataclass
 class System:
     """One Windows. ``features``: optional features or roles, by name, and whether they are on; ``pending``: those that wait for a start, and what they
-    become; ``pending_reboot``: who asks for one. ``hypervisor``: whether one runs since the last start. ``booted``: Unix seconds of the last start.
-
-    ``lsa_secrets``: names only: nobody may read them. ``bare``: neither LDPlayer nor anything of ldfleet's is there yet.
+    become; ``pending_reboot``: who asks for one. ``hypervisor``: whether one runs since the last start. ``booted``: Unix seconds of that start;
+    ``started``: False while the machine is down. ``lsa_secrets``: names only: nobody may read them.
     """
 
     edition: Edition = "windows11"
     booted: float = 0.0
+    started: bool = True
     services: dict[str, Service] = field(default_factory=dict)
     features: dict[str, bool] = field(default_factory=dict)
     pending: dict[str, bool] = field(default_factory=dict)

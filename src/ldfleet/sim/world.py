@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import boot, layout, system
+from . import layout, system
 from .android import Android
 from .clock import Clock
 from .drive import Drive
@@ -79,7 +79,7 @@ class World(Windows):
         self.instances: dict[int, Instance] = {}
         #: Whether an account's password is not the one that autologon has (set by the host, which knows passwords).
         self.wrong_password: Callable[[str], bool] = lambda _account: False
-        self.power = Power(self.clock, lambda: boot.shut_down(self), lambda: boot.start_up(self))
+        self.power = Power(self.clock)
         self.random = random.Random(f"{seed}:{name}")
         self._configs: dict[int, tuple[tuple[int, int], dict[str, Any] | None]] = {}
         self._mutator_until = 0.0
