@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import requests
 import winrm
 
 import rig
-from ldfleet.sim import boot
+from ldfleet.sim import boot, engine_port
 from ldfleet.sim.farm import PASSWORD, USER, Farm
 from ldfleet.sim.layout import Spec
-from ldfleet.sim.power import DOWN_SECONDS
+from ldfleet.sim.power import DOWN_SECONDS, Interrupted
+from ldfleet.sim.windows import Answer, Caller
 
 REBOOT = {"ansible.windows.win_reboot": {"pre_reboot_delay": 0, "reboot_timeout": 40}}
 
@@ -179,3 +181,24 @@ def test_a_host_that_was_down_when_the_simulator_ended_starts_with_it(tmp_path: 
         system = again.hosts[0].world.system
         assert (system.features["HypervisorPlatform"], system.pending_reboot, system.started) == (True, [], True)
         assert system.booted > before
+
+
+def test_a_batch_ends_where_the_machine_goes_down_under_it(tmp_path: Path) -> None:
+    world = rig.world(tmp_path)
+
+    def pull(machine: Any, _words: Any, _raw: str, _caller: Caller) -> Answer:
+        machine.power.restart()
+        return Answer()
+
+    world.install({r"C:\plug.exe": pull})
+    run = {"op": "exec", "program": r"C:\plug.exe", "arguments": "", "timeout_ms": 1000, "output_cap": 10}
+    write = {"op": "write", "path": r"C:\after.txt", "data": "", "expect": "absent"}
+    batch = {
+        "protocol": 1, "id": "0" * 32, "slice_ms": 1000, "lock_ms": 1000, "once": True, "desktop": "never", "note": None,
+        "ops": [{"id": "a", **run}, {"id": "b", **write}],
+    }  # fmt: skip
+    with pytest.raises(Interrupted):
+        engine_port.answer(world, json.dumps({"batch": batch}), Caller(USER))
+    assert not world.drive.local(r"C:\after.txt").exists()
+    again = engine_port.answer(world, json.dumps({"batch": batch}), Caller(USER))
+    assert '"Interrupted"' in again.text
