@@ -43,6 +43,8 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LOOK_MS = 60_000
 #: The variable with the path of a file on the controller. As soon as it exists, what is begun is ended, and nothing more is begun.
 _CANCEL = "ldplayer_cancel"
+#: The variable with what M(select_connection) returned, where the playbook way_in had it look for the way into the host.
+_WAY_IN = "ldplayer_way_in"
 #: Seconds: an hour of silence is no progress.
 _LONGEST_SLICE = 3600
 
@@ -77,8 +79,13 @@ def told_in(result: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except FleetError as error:
-        result.update(msg=str(error), errors=[single.as_dict() for single in error.each()])
-        result["unreachable" if isinstance(error, Unreachable) else "failed"] = True
+        result.update(failure(error))
+
+
+def failure(error: FleetError) -> dict[str, Any]:
+    """An error as a task's result."""
+    state = "unreachable" if isinstance(error, Unreachable) else "failed"
+    return {"msg": str(error), "errors": [single.as_dict() for single in error.each()], state: True}
 
 
 class _Action(ActionBase):  # type: ignore[misc]
@@ -153,6 +160,7 @@ class FleetAction(_Action):
         self._cancel = str((task_vars or {}).get(_CANCEL, ""))
         with told_in(result):
             self._refuse_what_raw_cannot()
+            _refuse_what_is_closed((task_vars or {}).get(_WAY_IN))
             if self._cancelled():
                 raise Cancelled(session.about, "the run was cancelled before anything was done here")
             given = options.checked(spec(self.module), plain(self._task.args), desired.TAKERS)
@@ -237,6 +245,14 @@ class FleetAction(_Action):
     def _progress(self, host: str, batch: Round) -> None:
         if batch.steps or batch.waits:
             _DISPLAY.display(f"{host}: {report.progress(batch)}")
+
+
+def _refuse_what_is_closed(way_in: Any) -> None:
+    """A host that no way leads into is not asked again in the same run: its accounts could lock. ``way_in``: what was registered of it, if anything.
+    Raises the error that it was found closed with."""
+    if isinstance(way_in, Mapping) and way_in.get("unreachable"):
+        (error,) = plain(way_in["errors"])
+        raise Unreachable(error["about"], error["problem"], error["advice"])
 
 
 def _slice_ms(seconds: int) -> int:

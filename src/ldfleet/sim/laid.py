@@ -38,7 +38,10 @@ def finder(world: World) -> Callable[[str], Program | None]:
     """What finds the program in a file that was laid on this machine."""
 
     def found(path: str) -> Program | None:
-        file = world.drive.local(path)
+        try:
+            file = world.drive.local(path)
+        except ValueError:  # a word without a folder, such as hostname
+            return None
         said = _LINE.match(file.read_bytes()[:200]) if file.is_file() else None
         if said is None:
             return None
