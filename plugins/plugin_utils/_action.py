@@ -147,6 +147,10 @@ class FleetAction(_Action):
     _cancel = ""
     #: Whether a further run sees by itself what an earlier one did.
     sees_what_was_done = True
+    #: Whether it has something to say of a host that no way leads into, without asking it.
+    tells_of_closed_hosts = False
+    #: What select_connection returned for this host in this run; empty where it has no ways.
+    way_in: Mapping[str, Any] = {}
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         """Do the work. Raises FleetError."""
@@ -160,7 +164,9 @@ class FleetAction(_Action):
         self._cancel = str((task_vars or {}).get(_CANCEL, ""))
         with told_in(result):
             self._refuse_what_raw_cannot()
-            _refuse_what_is_closed((task_vars or {}).get(_WAY_IN))
+            self.way_in = plain((task_vars or {}).get(_WAY_IN) or {})
+            if self.closed is not None and not self.tells_of_closed_hosts:
+                raise self.closed
             if self._cancelled():
                 raise Cancelled(session.about, "the run was cancelled before anything was done here")
             given = options.checked(spec(self.module), plain(self._task.args), desired.TAKERS)
@@ -174,6 +180,19 @@ class FleetAction(_Action):
         # Both live in Ansible's PowerShell module wrapper, which this route does not use: they would be ignored without a word.
         if self._connection.become:
             raise Yours(self.module, "become does not work with this module", "Connect as an administrator of the host, and drop become")
+
+    @property
+    def closed(self) -> FleetError | None:
+        """Why no way leads into the host. It is not asked again in the same run: its accounts could lock."""
+        if not self.way_in.get("unreachable"):
+            return None
+        (error,) = self.way_in["errors"]
+        return Unreachable(error["about"], error["problem"], error["advice"])
+
+    def variable(self, name: str) -> Any:
+        """The value of one of the host's variables, None where there is none."""
+        known = self._templar.available_variables
+        return plain(self._templar.template(known[name])) if name in known else None
 
     def _cancelled(self) -> bool:
         return bool(self._cancel) and os.path.exists(self._cancel)
@@ -245,14 +264,6 @@ class FleetAction(_Action):
     def _progress(self, host: str, batch: Round) -> None:
         if batch.steps or batch.waits:
             _DISPLAY.display(f"{host}: {report.progress(batch)}")
-
-
-def _refuse_what_is_closed(way_in: Any) -> None:
-    """A host that no way leads into is not asked again in the same run: its accounts could lock. ``way_in``: what was registered of it, if anything.
-    Raises the error that it was found closed with."""
-    if isinstance(way_in, Mapping) and way_in.get("unreachable"):
-        (error,) = plain(way_in["errors"])
-        raise Unreachable(error["about"], error["problem"], error["advice"])
 
 
 def _slice_ms(seconds: int) -> int:

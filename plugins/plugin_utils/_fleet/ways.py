@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,13 +160,15 @@ class Choice:
         failed = [attempt for attempt in self.attempts if not attempt.led_in]
         if not failed:
             return f"{host} is reached on the way {self.way}, which worked last time; the first of its ways, {self.listed[0]}, was not tried"
-        return f"{host} is reached on the way {self.way}. {_reasons(failed)}"
+        advice = " ".join(dict.fromkeys(f"{attempt.advice}." for attempt in failed if attempt.advice))
+        return f"{host} is reached on the way {self.way}, since others did not lead in: {'; '.join(map(_reason, failed))}. {advice}".rstrip()
 
     def closed(self, host: str) -> FleetError | None:
         """The error of a host that no way leads into."""
         if self.way is not None:
             return None
-        return Unreachable(host, f"none of its {len(self.attempts)} ways leads in. {_reasons(self.attempts)}".removesuffix("."))
+        advice = dict.fromkeys(f"{attempt.way}: {attempt.advice}" for attempt in self.attempts if attempt.advice)
+        return Unreachable(host, f"no way leads in: {'; '.join(map(_reason, self.attempts))}", "; ".join(advice))
 
     def told(self) -> dict[str, Any]:
         """What the module returns."""
@@ -179,15 +181,10 @@ class Choice:
         }
 
 
-def _reasons(attempts: Iterable[Attempt]) -> str:
-    return " ".join(_reason(attempt) for attempt in attempts)
-
-
 def _reason(attempt: Attempt) -> str:
     if attempt.spared:
-        return f"{attempt.way} {attempt.reason}."
-    advice = f" {attempt.advice.rstrip('.')}." if attempt.advice else ""
-    return f"{attempt.way}: {attempt.reason.rstrip('.')} ({attempt.seconds:.1f} s).{advice}"
+        return f"{attempt.way} {attempt.reason}"
+    return f"{attempt.way} ({attempt.seconds:.1f} s): {attempt.reason.rstrip('.')}"
 
 
 def variables(written: Any, name: str) -> dict[str, Any]:
