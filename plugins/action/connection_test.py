@@ -74,5 +74,13 @@ def _judged(lines: list[Line], host: str) -> dict[str, Any]:
     result = connecting.report(lines)
     wrong = [line for line in lines if line.status == connecting.FAILED]
     if wrong:
-        result.update(failure(Host(host, "; ".join(f"{line.check}: {line.found}" for line in wrong), " ".join(f"{line.advice}." for line in wrong).rstrip("."))))
+        result.update(
+            failure(
+                Host(
+                    host,
+                    "; ".join(f"{line.check}: {line.found}" for line in wrong),
+                    " ".join(f"{line.advice}." for line in wrong).rstrip("."),
+                )
+            )
+        )
     return result

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible import constants as C  # noqa: N812 - as everywhere in Ansible
+from ansible import constants as C
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import ControllerAction, Play, failure
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import ways
@@ -33,8 +33,10 @@ class ActionModule(ControllerAction):
         listed = ways.read(self._written(play), _WAYS)
         if not listed:
             raise BadOption(_WAYS, "is empty", "at least one way is wanted")
-        memory = Memory(Path(os.path.expanduser(given["memory"] or os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "ldfleet", "ways"))))
-        choice = self._chosen(listed, memory.recall(host), Linking(self, play.task_vars, given["timeout"], secrets.token_bytes(16)))
+        memory = Memory(
+            Path(os.path.expanduser(given["memory"] or os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "ldfleet", "ways")))
+        )
+        choice = self._chosen(listed, memory.recall(host), Linking(self, play.task_vars, play.own(host), given["timeout"], secrets.token_bytes(16)))
         warnings = [choice.warning(host)]
         if choice.to_remember is not None:
             try:

@@ -45,7 +45,9 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             raise AnsibleParserError(f"{path} cannot be read (the fault is told above)") from error
         try:
             values = fleet.checked(_bare(written), *fleet_specs())
-            if not fleet.templated({**values, "vars": None, "ways": None, "hosts": {name: _own(host) for name, host in values["hosts"].items()}}):
+            if not fleet.templated(
+                {**values, "vars": None, "ways": None, "hosts": {name: _own(host) for name, host in values["hosts"].items()}}
+            ):
                 fleet.build(values)
             faults = list(_twice(_composed(path, LOADER), set()))
         except FleetError as error:

@@ -131,9 +131,9 @@ class Play:
         """What was registered under a name for those of ``hosts`` that take part in the play, None where nothing was. Results hold no templates,
         and to look for some in a thousand hosts' results would take minutes."""
         part = set(map(str, self.task_vars.get("ansible_play_hosts_all", ())))
-        return {host: plain(self._variables(host).get(name)) for host in hosts if host in part}
+        return {host: plain(self.own(host).get(name)) for host in hosts if host in part}
 
-    def _variables(self, host: str) -> Mapping[str, Any]:
+    def own(self, host: str) -> Mapping[str, Any]:
         """Of a host, gathered once: Ansible puts them together anew at each call."""
         if host not in self._raw:
             self._raw[host] = self.task_vars["hostvars"].raw_get(host)

@@ -365,7 +365,9 @@ def hosts_remove(name: Annotated[str, typer.Argument(help="Its name in the fleet
 
 @hosts.command("test")
 def hosts_test(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[HOST]...", help="Which hosts, or patterns of Ansible's; all without it.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[HOST]...", help="Which hosts, or patterns of Ansible's; all without it.")
+    ] = None,
     file: File = FILE,
     extra: Extra = None,
     vault: Vault = None,

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .plans import Fault, Hold, Host, Outcome, Plan, Step
+from .plans import Fault, Hold, Outcome, Plan, Step
 from .runs import Event, HostResult, Said, TaskStarted, printable
 
 #: Columns where the output is no terminal.

@@ -129,13 +129,25 @@ def way(name: str, door: Door, first: bool, notes: Sequence[str]) -> Line:
     found = f"{name or 'the only one'}: {door.way}, {door.address}:{door.port}"
     if first:
         return Line("way", OK, found)
-    return Line("way", WARNING, f"{found}. {' '.join(notes)}".strip(), "The host is reached on another way than the one wanted", "See what was found")
+    return Line(
+        "way",
+        WARNING,
+        f"{found}. {' '.join(notes)}".strip(),
+        "The host is reached on another way than the one wanted",
+        "See what was found",
+    )
 
 
 def closed(tried: Sequence[Mapping[str, Any]]) -> list[Line]:
     """The lines of a host that none of its ways leads into."""
     return [
-        Line("way", FAILED, f"{attempt['way']}: {attempt['reason']} ({attempt['seconds']:.1f} s)", "Nothing can be done on the host", attempt["advice"])
+        Line(
+            "way",
+            FAILED,
+            f"{attempt['way']}: {attempt['reason']} ({attempt['seconds']:.1f} s)",
+            "Nothing can be done on the host",
+            attempt["advice"],
+        )
         for attempt in tried
     ]
 
@@ -157,7 +169,9 @@ def outside(door: Door, now_s: float) -> Iterator[Line]:
 def _tls(door: Door, now_s: float) -> Line:
     if door.scheme == "http":
         if door.auth in ("basic", "plaintext"):
-            return Line("tls", FAILED, "none, and the password travels as plain text", "Whoever hears it is administrator of the host", "Use HTTPS")
+            return Line(
+                "tls", FAILED, "none, and the password travels as plain text", "Whoever hears it is administrator of the host", "Use HTTPS"
+            )
         return Line("tls", OK, f"none; {door.auth or 'the login'} encrypts each message")
     seen = door.certificate
     if seen is None:
@@ -167,9 +181,21 @@ def _tls(door: Door, now_s: float) -> Line:
         days = (seen.ends_s - now_s) / 86400
         told += f", ends in {days:.0f} days" if days >= 0 else f", ended {-days:.0f} days ago"
     if seen.problem and seen.checked:
-        return Line("tls", FAILED, f"{told}; not trusted: {seen.problem}", "The connection is refused", "Give the host a certificate that the controller trusts for this name, or name its authority")
+        return Line(
+            "tls",
+            FAILED,
+            f"{told}; not trusted: {seen.problem}",
+            "The connection is refused",
+            "Give the host a certificate that the controller trusts for this name, or name its authority",
+        )
     if not seen.checked:
-        return Line("tls", WARNING, f"{told}; not checked", "Another machine could pose as the host and take its password", "Let the connection check it")
+        return Line(
+            "tls",
+            WARNING,
+            f"{told}; not checked",
+            "Another machine could pose as the host and take its password",
+            "Let the connection check it",
+        )
     if seen.ends_s is not None and seen.ends_s - now_s < _SOON * 86400:
         return Line("tls", WARNING, f"{told}; trusted", "From then on the connection is refused", "Renew it")
     return Line("tls", OK, f"{told}; trusted")
@@ -180,7 +206,15 @@ def shut_out(error: FleetError) -> list[Line]:
     text = f"{error.problem}".lower()
     # What PowerShell says to a script that calls .NET in the language mode ConstrainedLanguage.
     if any(words in text for words in ("language mode", "core types")):
-        return [Line("powershell", FAILED, error.problem, "The agent cannot run", "Let PowerShell run in FullLanguage for this account (AppLocker, WDAC)")]
+        return [
+            Line(
+                "powershell",
+                FAILED,
+                error.problem,
+                "The agent cannot run",
+                "Let PowerShell run in FullLanguage for this account (AppLocker, WDAC)",
+            )
+        ]
     check = "desktop" if "desktop" in text else "login"
     return [Line(check, FAILED, error.problem, "Nothing can be done on the host", error.advice)]
 
@@ -197,7 +231,13 @@ def rights(reply: Reply) -> Line:
     if not sids:
         return Line("rights", UNKNOWN, "whoami told no groups")
     if _ADMINISTRATORS not in sids:
-        return Line("rights", FAILED, "no member of the administrators", "No batch reaches the desktop, and no record can be kept", "Connect as an administrator")
+        return Line(
+            "rights",
+            FAILED,
+            "no member of the administrators",
+            "No batch reaches the desktop, and no record can be kept",
+            "Connect as an administrator",
+        )
     if not sids & _FULL_TOKEN:
         return Line(
             "rights", FAILED, "an administrator whose rights Windows filters (User Account Control)",
@@ -261,8 +301,14 @@ def quotas(reply: Reply, door: Door) -> Line:
     allowed = reply.results["quotas"]
     told = re.search(rb"(?m)^\s*MaxShellsPerUser\s*=\s*(\d{1,10})", allowed.data("stdout")) if allowed.ok else None
     counted = [reply.results[image] for image in _SHELLS]
-    used = sum(result.data("stdout").lower().count(f'"{image}.exe"'.encode()) for image, result in zip(_SHELLS, counted, strict=True) if result.ok)
-    seen = f"{used} shell{'s'[: used != 1]} of WinRM in use" if all(result.ok for result in counted) else "the shells in use could not be counted"
+    used = sum(
+        result.data("stdout").lower().count(f'"{image}.exe"'.encode()) for image, result in zip(_SHELLS, counted, strict=True) if result.ok
+    )
+    seen = (
+        f"{used} shell{'s'[: used != 1]} of WinRM in use"
+        if all(result.ok for result in counted)
+        else "the shells in use could not be counted"
+    )
     if told is None:
         return Line("quotas", UNKNOWN, f"{seen}; how many it allows could not be read")
     most = int(told[1])
@@ -289,7 +335,13 @@ def ldplayer(reply: Reply, where: Where) -> Line:
     """Whether there is an LDPlayer to work with, of a batch that looked for it."""
     if not install.missing(reply):
         return Line("ldplayer", OK, ", ".join(found.folder for found in install.installed(reply)))
-    return Line("ldplayer", WARNING, f"none was found {where.told()}", "There can be no emulators on the host", "Install it (the playbook install), or set ldplayer_install_dir")
+    return Line(
+        "ldplayer",
+        WARNING,
+        f"none was found {where.told()}",
+        "There can be no emulators on the host",
+        "Install it (the playbook install), or set ldplayer_install_dir",
+    )
 
 
 def worst(lines: Sequence[Line]) -> str:

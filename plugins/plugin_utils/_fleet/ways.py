@@ -54,7 +54,9 @@ def _way(item: Any, where: str, problems: list[BadOption]) -> Way:
     for word in item:
         if word not in ("name", "variables"):
             near = difflib.get_close_matches(str(word), ("name", "variables"), n=1)
-            problems.append(BadOption(f"{where}.{word}", "is not an option", f"did you mean {near[0]}?" if near else "options are name, variables"))
+            problems.append(
+                BadOption(f"{where}.{word}", "is not an option", f"did you mean {near[0]}?" if near else "options are name, variables")
+            )
     name, variables = item.get("name"), item.get("variables")
     if not isinstance(name, str | int) or isinstance(name, bool) or not _NAME.fullmatch(str(name)):
         problems.append(BadOption(f"{where}.name", "is missing" if name is None else f"is {shown(name)}", NAME_WANTED))
@@ -116,7 +118,14 @@ class Next:
         if not account or account not in self.refused:
             return None
         before = self.refused[account]
-        return Attempt(self.way.name, f"was not tried: it has the account and password that were refused on the way {before}", "", 0.0, account, spared=True)
+        return Attempt(
+            self.way.name,
+            f"was not tried: it has the account and password that were refused on the way {before}",
+            "",
+            0.0,
+            account,
+            spared=True,
+        )
 
 
 def order(listed: Sequence[Way], remembered: str | None) -> tuple[Way, ...]:
@@ -159,9 +168,13 @@ class Choice:
             return None
         failed = [attempt for attempt in self.attempts if not attempt.led_in]
         if not failed:
-            return f"{host} is reached on the way {self.way}, which worked last time; the first of its ways, {self.listed[0]}, was not tried"
+            return (
+                f"{host} is reached on the way {self.way}, which worked last time; the first of its ways, {self.listed[0]}, was not tried"
+            )
         advice = " ".join(dict.fromkeys(f"{attempt.advice}." for attempt in failed if attempt.advice))
-        return f"{host} is reached on the way {self.way}, since others did not lead in: {'; '.join(map(_reason, failed))}. {advice}".rstrip()
+        return (
+            f"{host} is reached on the way {self.way}, since others did not lead in: {'; '.join(map(_reason, failed))}. {advice}".rstrip()
+        )
 
     def closed(self, host: str) -> FleetError | None:
         """The error of a host that no way leads into."""

@@ -19,7 +19,14 @@ _PATIENCE = 10.0
 #: Of each of Ansible's connections: the options with address, port and scheme, and the variables with how the login is made, with the authority that is
 #: trusted, and with whether the certificate is looked at.
 _WORDS: Mapping[str, tuple[str, str, str, str, str, str]] = {
-    "winrm": ("remote_addr", "port", "scheme", "ansible_winrm_transport", "ansible_winrm_ca_trust_path", "ansible_winrm_server_cert_validation"),
+    "winrm": (
+        "remote_addr",
+        "port",
+        "scheme",
+        "ansible_winrm_transport",
+        "ansible_winrm_ca_trust_path",
+        "ansible_winrm_server_cert_validation",
+    ),
     "psrp": ("remote_addr", "port", "protocol", "ansible_psrp_auth", "ansible_psrp_ca_cert", "ansible_psrp_cert_validation"),
     "ssh": ("host", "port", "", "", "", ""),
 }
@@ -35,7 +42,9 @@ def seen(connection: Any, variable: Callable[[str], Any]) -> Door:
     spoken = (connection.get_option(scheme) or ("http" if given == _HTTP else "https")) if scheme else ""
     number = int(given or {"": _SSH, "http": _HTTP, "https": _HTTPS}[spoken])
     login = variable(auth) if auth else "key" if connection.get_option("private_key_file") else ""
-    door = Door(way, str(connection.get_option(address)), number, str(spoken), ", ".join(login) if isinstance(login, list) else str(login or ""))
+    door = Door(
+        way, str(connection.get_option(address)), number, str(spoken), ", ".join(login) if isinstance(login, list) else str(login or "")
+    )
     began = time.monotonic()
     try:
         with socket.create_connection((door.address, door.port), _PATIENCE):
@@ -81,7 +90,10 @@ def _shown(door: Door, trusting: ssl.SSLContext | None) -> bytes:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    with socket.create_connection((door.address, door.port), _PATIENCE) as plain, context.wrap_socket(plain, server_hostname=door.address) as secure:
+    with (
+        socket.create_connection((door.address, door.port), _PATIENCE) as plain,
+        context.wrap_socket(plain, server_hostname=door.address) as secure,
+    ):
         return secure.getpeercert(binary_form=True) or b""
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible import constants as C  # noqa: N812 - as everywhere in Ansible
+from ansible import constants as C
 from ansible.template import Templar
 
 from .._fleet.ways import CONNECTIONS, Attempt, Next
@@ -34,13 +34,14 @@ _GOODBYE = 3.0
 
 @dataclass(frozen=True)
 class Linking:
-    """Tries ways from within an action. ``action``: Ansible's action plugin; ``variables``: of the task's host, as they were written.
+    """Tries ways from within an action. ``action``: Ansible's action plugin; ``variables``: of the task, as they were written; ``own``: the host's alone.
 
     ``seconds``: what each way may take. ``salt``: of this task, so that the marks of accounts say nothing to anybody else.
     """
 
     action: Any
     variables: Mapping[str, Any]
+    own: Mapping[str, Any]
     seconds: float
     salt: bytes
 
@@ -51,7 +52,7 @@ class Linking:
         connection = None
         try:
             with deadline(self.seconds):
-                said = {**self.variables, **wish.way.variables, **self._once()}
+                said = {**self._base(), **wish.way.variables, **self._once()}
                 templar = Templar(loader=self.action._loader, variables=said)
                 connection = self._made(said, templar)
                 kind = str(connection.transport)
@@ -61,8 +62,9 @@ class Linking:
                     return spared
                 code, output, noise = connection.exec_command(_COMMAND, sudoable=False)
         except LOST as error:
-            why = str(error) or type(error).__name__
             took = time.monotonic() - began
+            # Libraries word the deadline as a timeout of their own, with a time of their own.
+            why = _late(self.seconds) if took >= self.seconds else str(error) or type(error).__name__
             return Attempt(name, wording.short(why), wording.advice(why, kind), took, account, wording.refused(why))
         finally:
             _closed(connection)
@@ -71,6 +73,12 @@ class Linking:
             return Attempt(name, "", "", took, account)
         told = " ".join(bytes(noise or output).decode("utf-8", "replace").split())
         return Attempt(name, wording.short(f"the command {_COMMAND} ended with {code}: {told}"), wording.advice(told, kind), took, account)
+
+    def _base(self) -> dict[str, Any]:
+        """What the way's variables are laid over. Ansible adds the shell of the task's own connection to a task's variables (PlayContext.update_vars),
+        though nobody said it; each connection has a shell that fits it."""
+        added = {"ansible_shell_type", "ansible_shell_executable"} - self.own.keys()
+        return {name: value for name, value in self.variables.items() if name not in added}
 
     def _once(self) -> dict[str, Any]:
         """No plugin tries again by itself, and ssh ends when its time is over."""
@@ -85,6 +93,7 @@ class Linking:
         context.post_validate(templar=templar)
         context.connection = kind
         context.become = False
+        context.shell = templar.template(said.get("ansible_shell_type"))
         context.remote_addr = context.remote_addr or str(said.get("inventory_hostname", ""))
         connection, _found = action._shared_loader_obj.connection_loader.get_with_context(
             kind, context, task_uuid=action._task._uuid, ansible_playbook_pid=str(os.getppid())
@@ -102,7 +111,9 @@ class Linking:
 
     def _account(self, connection: Any) -> str:
         """A mark of account and password; empty where a key or a certificate opens."""
-        user, password = (_option(connection, name) for name in ("remote_user", "password" if connection.transport == "ssh" else "remote_password"))
+        user, password = (
+            _option(connection, name) for name in ("remote_user", "password" if connection.transport == "ssh" else "remote_password")
+        )
         if not password:
             return ""
         return hashlib.blake2b(f"{user}\0{password}".encode(), key=self.salt, digest_size=16).hexdigest()
@@ -128,6 +139,10 @@ def _closed(connection: Any) -> None:
             connection.close()
 
 
+def _late(seconds: float) -> str:
+    return f"timed out: no answer within {seconds:g} s"
+
+
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
     """TimeoutError in this block after a time, whatever library is waiting for whatever: each has timeouts of its own, for parts of what it does.
@@ -135,7 +150,7 @@ def deadline(seconds: float) -> Iterator[None]:
     Ansible's own ``timeout`` of a task uses the same alarm, which is wound up again afterwards."""
 
     def ring(_number: int, _frame: object) -> None:
-        raise TimeoutError(f"timed out: no answer within {seconds:g} s")
+        raise TimeoutError(_late(seconds))
 
     before = signal.signal(signal.SIGALRM, ring)
     began = time.monotonic()
