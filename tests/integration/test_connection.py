@@ -45,7 +45,9 @@ def test_every_line_over_every_way(farm: Farm, tmp_path: Path, way: str) -> None
     assert list(told) == [check for check in CHECKS if check != "tls" or way != "ssh"]
     assert {line["check"]: line["status"] for line in found["lines"] if line["status"] != "ok"} == {"clock": "warning"}
     assert "days behind" in told["clock"]["found"]  # a simulated host begins in January 2026
-    assert told["quotas"]["found"] == ("SSH opens no shell of WinRM" if way == "ssh" else "1 shell of WinRM in use, 30 allowed for each user")
+    assert told["quotas"]["found"] == (
+        "SSH opens no shell of WinRM" if way == "ssh" else "1 shell of WinRM in use, 30 allowed for each user"
+    )
     assert (told["rights"]["found"], told["powershell"]["found"]) == ("an administrator with a full token", "5.1.20348.2700, FullLanguage")
     assert told["desktop"]["found"] == "SIM-01\\player is logged on"
     assert told["ldplayer"]["found"] == "C:\\LDPlayer\\LDPlayer9"
@@ -97,7 +99,12 @@ def test_rights_shells_and_desktop(tmp_path: Path) -> None:
         world.full_token, world.desktop = False, None
         found = rig.ansible(farm.inventory(), tmp_path, "connection_test", {"samples": 1}).one()
     told = lines(found)
-    assert (told["rights"]["status"], told["quotas"]["status"], told["desktop"]["status"], told["tls"]["status"]) == ("failed", "warning", "warning", "ok")
+    assert (told["rights"]["status"], told["quotas"]["status"], told["desktop"]["status"], told["tls"]["status"]) == (
+        "failed",
+        "warning",
+        "warning",
+        "ok",
+    )
     assert "LocalAccountTokenFilterPolicy" in told["rights"]["advice"]
     assert found["failed"]
     assert found["msg"].startswith("sim-01: rights: an administrator whose rights Windows filters")

@@ -44,7 +44,10 @@ def way(farm: Farm, kind: str, name: str = "", **changes: Any) -> dict[str, Any]
 
 
 def inventory(ways: list[dict[str, Any]], **variables: Any) -> dict[str, Any]:
-    return {"ldplayer": {"hosts": {"sim-01": {"ldplayer_ways": ways, "ldplayer_ways_timeout": 4, **variables}}}, GROUP: {"hosts": {"sim-01": {}}}}
+    return {
+        "ldplayer": {"hosts": {"sim-01": {"ldplayer_ways": ways, "ldplayer_ways_timeout": 4, **variables}}},
+        GROUP: {"hosts": {"sim-01": {}}},
+    }
 
 
 #: Two plays after the choice: ours over the raw route, and Ansible's own.
@@ -80,9 +83,27 @@ BROKEN: dict[str, tuple[str, dict[str, Any], WireFault | None, str, str]] = {
     "port closed": ("ntlm", {"ansible_port": 1}, None, "Connection refused", "Check ansible_host and ansible_port"),
     "wrong password": ("ntlm", {"ansible_password": SECRET}, None, "credentials were rejected", "Check ansible_user, ansible_password"),
     "bad certificate": ("ntlm", {"ansible_winrm_ca_trust_path": None}, None, "certificate verify failed", "Give the host a certificate"),
-    "stalled over winrm": ("ntlm", {}, WireFault("Create", "stall", seconds=9), "timed out: no answer within 4 s", "Check that the host is up"),
-    "stalled over psrp": ("psrp", {}, WireFault("Create", "stall", seconds=9), "timed out: no answer within 4 s", "Check that the host is up"),
-    "stalled over ssh": ("ssh", {}, WireFault("Command", "stall", seconds=9), "timed out: no answer within 4 s", "Check that the host is up"),
+    "stalled over winrm": (
+        "ntlm",
+        {},
+        WireFault("Create", "stall", seconds=9),
+        "timed out: no answer within 4 s",
+        "Check that the host is up",
+    ),
+    "stalled over psrp": (
+        "psrp",
+        {},
+        WireFault("Create", "stall", seconds=9),
+        "timed out: no answer within 4 s",
+        "Check that the host is up",
+    ),
+    "stalled over ssh": (
+        "ssh",
+        {},
+        WireFault("Command", "stall", seconds=9),
+        "timed out: no answer within 4 s",
+        "Check that the host is up",
+    ),
     "key refused": ("ssh", {"ansible_user": "nobody"}, None, "Permission denied", "that the host knows the key"),
     "port closed for ssh": ("ssh", {"ansible_port": 1}, None, "Connection refused", "the service sshd runs"),
     "a password that is not there": ("psrp", {"ansible_password": "{{ not_there }}"}, None, "'not_there' is undefined", ""),
@@ -110,7 +131,12 @@ def test_the_next_way_takes_over_and_says_why(farm: Farm, tmp_path: Path, broken
 def test_every_supported_core(farm: Farm, tmp_path: Path, core: str | None) -> None:
     if core is not None and core not in rig.CORES:
         pytest.skip(f"ansible-core {core} is not laid out (make setup does it)")
-    ways = [way(farm, "psrp", ansible_port=1), way(farm, "certificate", ansible_winrm_cert_pem="/nonexistent"), way(farm, "ssh"), way(farm, "ntlm")]
+    ways = [
+        way(farm, "psrp", ansible_port=1),
+        way(farm, "certificate", ansible_winrm_cert_pem="/nonexistent"),
+        way(farm, "ssh"),
+        way(farm, "ntlm"),
+    ]
     done = run(tmp_path, inventory(ways), core=core)
     assert done.returncode == 0, said(done)
     assert "way=ssh over=ssh emulators=1 name=SIM-01" in said(done)
@@ -143,7 +169,12 @@ def test_all_ways_down_is_one_unreachable_with_every_reason(farm: Farm, tmp_path
 def test_a_wrong_password_is_tried_once(farm: Farm, tmp_path: Path) -> None:
     """Also where several ways have it; another password of theirs is another matter."""
     wrong = {"ansible_password": SECRET}
-    ways = [way(farm, "ntlm", **wrong), way(farm, "psrp", **wrong), way(farm, "basic", **wrong), way(farm, "psrp", "other", ansible_password="Another-1")]
+    ways = [
+        way(farm, "ntlm", **wrong),
+        way(farm, "psrp", **wrong),
+        way(farm, "basic", **wrong),
+        way(farm, "psrp", "other", ansible_password="Another-1"),
+    ]
     done = run(tmp_path, inventory(ways))
     assert done.returncode == 4, said(done)
     assert farm.endpoints[0].wire.counters.auth_failures == 2
@@ -276,7 +307,10 @@ def test_a_fleet_is_planned_applied_and_looked_at_over_what_leads_in(tmp_path: P
         site.words["hosts"]["sim-02"]["ways"][0]["variables"]["ansible_port"] = 1
         site.agreed()
         assert len(site.replicas()) == 3
-        site.words["hosts"]["sim-03"]["ways"] = [{"name": "psrp", "variables": {"ansible_port": 1}}, {"name": "ssh", "variables": {"ansible_port": 1}}]
+        site.words["hosts"]["sim-03"]["ways"] = [
+            {"name": "psrp", "variables": {"ansible_port": 1}},
+            {"name": "ssh", "variables": {"ansible_port": 1}},
+        ]
         part = site.fleet.status()
         assert [name for name, host in part.hosts.items() if host.problem] == ["sim-03"]
         assert "no way leads in: psrp (" in part.hosts["sim-03"].problem
@@ -315,7 +349,10 @@ def test_an_inventory_without_the_group_has_no_ways_either(farm: Farm, tmp_path:
         ({"ws-01": {"ways": [{"name": "ssh"}]}}, "hosts.ws-01.ways names 'ssh' without variables; did you mean sshd?"),
         ({"ws-01": {"ways": [{"nam": "ssh"}]}}, "did you mean name?"),
         ({"ws-01": {"ways": [{"name": "a b", "variables": {"x": 1}}]}}, "at most 63 letters"),
-        ({"ws-01": {"ways": [{"name": "a", "variables": {"x": 1}}, {"name": "a", "variables": {"x": 1}}]}}, "each way wants a name of its own"),
+        (
+            {"ws-01": {"ways": [{"name": "a", "variables": {"x": 1}}, {"name": "a", "variables": {"x": 1}}]}},
+            "each way wants a name of its own",
+        ),
         ({"ws-01": {"ways": "{{ all }}"}}, "a list of ways is wanted"),
     ],
 )

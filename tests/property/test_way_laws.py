@@ -64,7 +64,9 @@ memories = st.one_of(st.none(), st.sampled_from([*NAMES, "gone", ""]))
 
 
 @given(worlds(), lists, memories)
-def test_the_remembered_one_then_the_list_in_order_and_none_after_one_that_leads_in(world: World, listed: list[str], remembered: str | None) -> None:
+def test_the_remembered_one_then_the_list_in_order_and_none_after_one_that_leads_in(
+    world: World, listed: list[str], remembered: str | None
+) -> None:
     choice, _tried = world.choose(listed, remembered)
     wanted = [name for name in listed if name == remembered] + [name for name in listed if name != remembered]
     names = [attempt.way for attempt in choice.attempts]

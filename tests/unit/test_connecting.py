@@ -87,9 +87,19 @@ def test_rights(case: str) -> None:
 
 
 QUOTAS: dict[str, tuple[str | None, str | None, str, str]] = {
-    "few": ("Winrs\r\n    MaxShellsPerUser = 30\r\n", '"winrshost.exe","1","Services","0","1 K"\r\n' * 2, "ok", "2 shells of WinRM in use, 30 allowed"),
+    "few": (
+        "Winrs\r\n    MaxShellsPerUser = 30\r\n",
+        '"winrshost.exe","1","Services","0","1 K"\r\n' * 2,
+        "ok",
+        "2 shells of WinRM in use, 30 allowed",
+    ),
     "many": ("Winrs\r\n    MaxShellsPerUser = 30\r\n", '"winrshost.exe","1","Services","0","1 K"\r\n' * 23, "warning", "23 shells"),
-    "no limit told": ("Zugriff verweigert\r\n", '"winrshost.exe","1"\r\n', "unknown", "1 shell of WinRM in use; how many it allows could not be read"),
+    "no limit told": (
+        "Zugriff verweigert\r\n",
+        '"winrshost.exe","1"\r\n',
+        "unknown",
+        "1 shell of WinRM in use; how many it allows could not be read",
+    ),
     "refused": (None, "INFO: No tasks are running\r\n", "unknown", "0 shells"),
     "not counted": ("    MaxShellsPerUser = 30\r\n", None, "ok", "could not be counted, 30 allowed"),
 }
@@ -105,7 +115,15 @@ def test_quotas(case: str) -> None:
 
 @pytest.mark.parametrize(
     ("version", "status"),
-    [("5.1.20348.2700", "ok"), ("7.4.6", "ok"), ("10.0", "ok"), ("5.0.10586.117", "failed"), ("4.0", "failed"), ("", "unknown"), ("five", "unknown")],
+    [
+        ("5.1.20348.2700", "ok"),
+        ("7.4.6", "ok"),
+        ("10.0", "ok"),
+        ("5.0.10586.117", "failed"),
+        ("4.0", "failed"),
+        ("", "unknown"),
+        ("five", "unknown"),
+    ],
 )
 def test_powershell(version: str, status: str) -> None:
     facts = HostFacts("WS-01", 0, 1252, 437, version, "C:\\ProgramData", "direct", "")
@@ -155,5 +173,7 @@ def test_a_language_mode_that_lets_no_agent_run_is_told_as_such() -> None:
 def test_a_host_that_no_way_leads_into_has_a_line_for_each() -> None:
     tried = [{"way": name, "reason": "refused", "advice": "open it", "seconds": 0.1} for name in ("https", "ssh")]
     lines = connecting.closed(tried)
-    assert lines == [Line("way", "failed", f"{name}: refused (0.1 s)", "Nothing can be done on the host", "open it") for name in ("https", "ssh")]
+    assert lines == [
+        Line("way", "failed", f"{name}: refused (0.1 s)", "Nothing can be done on the host", "open it") for name in ("https", "ssh")
+    ]
     assert connecting.report(lines)["status"] == "failed"

@@ -18,8 +18,8 @@ from .options import shown
 #: Ansible's connections that the modules of this collection work over.
 CONNECTIONS = ("winrm", "psrp", "ssh")
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", re.ASCII)
-NAME_WANTED = "at most 63 letters, digits, dots, dashes and underscores are wanted"
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_NAME_WANTED = "at most 63 letters, digits, dots, dashes and underscores are wanted, a letter first"
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def _way(item: Any, where: str, problems: list[BadOption]) -> Way:
                 BadOption(f"{where}.{word}", "is not an option", f"did you mean {near[0]}?" if near else "options are name, variables")
             )
     name, variables = item.get("name"), item.get("variables")
-    if not isinstance(name, str | int) or isinstance(name, bool) or not _NAME.fullmatch(str(name)):
-        problems.append(BadOption(f"{where}.name", "is missing" if name is None else f"is {shown(name)}", NAME_WANTED))
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        problems.append(BadOption(f"{where}.name", "is missing" if name is None else f"is {shown(name)}", _NAME_WANTED))
         name = ""
     if not isinstance(variables, Mapping | None):
         problems.append(BadOption(f"{where}.variables", "is no mapping", "connection variables by name are wanted"))
