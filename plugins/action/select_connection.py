@@ -36,7 +36,9 @@ class ActionModule(ControllerAction):
         memory = Memory(
             Path(os.path.expanduser(given["memory"] or os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "ldfleet", "ways")))
         )
-        choice = self._chosen(listed, memory.recall(host), Linking(self, play.task_vars, play.own(host), given["timeout"], secrets.token_bytes(16)))
+        choice = self._chosen(
+            listed, memory.recall(host), Linking(self, play.task_vars, play.own(host), given["timeout"], secrets.token_bytes(16))
+        )
         warnings = [choice.warning(host)]
         if choice.to_remember is not None:
             try:

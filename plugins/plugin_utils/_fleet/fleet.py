@@ -174,7 +174,9 @@ def checked(data: Mapping[str, Any], spec: Spec, entry: Spec, templates: bool = 
     problems: list[BadOption] = []
     check = _Check(templates, problems)
     top = {name: {**option, "suboptions": None} if name in _BY_NAME else option for name, option in spec.items()}
-    values = check(top, {name: value for name, value in data.items() if check.plain(value, name, (*_BY_NAME, "defaults", "vars", "ways"))}, "")
+    values = check(
+        top, {name: value for name, value in data.items() if check.plain(value, name, (*_BY_NAME, "defaults", "vars", "ways"))}, ""
+    )
     inner = {name: {**option, "default": None} for name, option in entry.items() if name not in desired.ENTRYS_OWN}
     hosts, pools = spec["hosts"]["suboptions"], spec["pools"]["suboptions"]
     shared = _ways(values["ways"], "ways", problems)

@@ -72,12 +72,12 @@ def _certificate(door: Door, trust: Any, checked: bool) -> Certificate | None:
 
 
 def _trusting(trust: Any) -> ssl.SSLContext:
-    """What the libraries of the connections trust: what the host's variables name, else requests' own list of authorities. Raises OSError."""
+    """What the libraries of the connections trust: what the host's variables name, else the list of authorities that requests takes. Raises OSError."""
     if trust and str(trust) != "legacy_requests":
         path = Path(str(trust))
         return ssl.create_default_context(capath=str(path)) if path.is_dir() else ssl.create_default_context(cafile=str(path))
     try:
-        from requests.certs import where
+        from certifi import where  # requests, which both libraries use, takes its list
     except ImportError:
         return ssl.create_default_context()
     return ssl.create_default_context(cafile=where())
