@@ -1,4 +1,5 @@
-"""Hosts with several ways in, through real Ansible and its real connections: the first that leads in is taken by all later tasks, and why others do not is told."""
+"""Hosts with several ways in, through real Ansible and its real connections: the first that leads in is taken by all later tasks, and it is told why
+others do not."""
 
 from __future__ import annotations
 

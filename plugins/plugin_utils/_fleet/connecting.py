@@ -72,8 +72,8 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Door:
-    """What was seen of the host's port from here. ``way``: Ansible's connection. ``scheme``: http, https, or empty for SSH. ``ms``: of the TCP connection, None where
-    there was none, with the ``problem``. ``auth``: how the connection says who asks. ``certificate``: with https."""
+    """What was seen of the host's port from here. ``way``: Ansible's connection. ``scheme``: http, https, or empty for SSH. ``ms``: of the TCP
+    connection, None where there was none, with the ``problem``. ``auth``: how the connection says who asks. ``certificate``: with https."""
 
     way: str
     address: str
