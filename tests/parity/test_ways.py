@@ -37,6 +37,8 @@ def test_a_connection_is_tested(engine: str, tmp_path: Path, way: str) -> None:
     with Farm(Plan(engine=engine, spec=spec, skip=engine == "port", powershell_start=0.0), tmp_path / "farm") as farm:
         found = rig.ansible(farm.inventory(way), tmp_path, "connection_test", {"samples": 1}).one()
     told = {line["check"]: (line["status"], line["found"]) for line in found["lines"]}
-    assert {check: status for check, (status, _found) in told.items() if status != "ok"} == ({"clock": "warning"} if engine == "port" else {}), found
+    assert {check: status for check, (status, _found) in told.items() if status != "ok"} == (
+        {"clock": "warning"} if engine == "port" else {}
+    ), found
     assert told["quotas"][1] == "1 shell of WinRM in use, 30 allowed for each user"
     assert told["rights"][1] == "an administrator with a full token"
