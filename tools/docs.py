@@ -223,7 +223,7 @@ def _fleet_page(options: dict[str, Any], entry: dict[str, Any]) -> str:
     written = FLEET_PAGE.read_text(encoding="utf-8") if FLEET_PAGE.exists() else ""
     head = ["| key | type | what it says |", "| --- | --- | --- |"]
     named = {name: option for name, option in options.items() if name in ("profiles", "hosts", "pools")}
-    top = {name: {**option, "suboptions": {}} for name, option in options.items()}
+    top = {name: {**option, "suboptions": option.get("suboptions", {}) if name == "ways" else {}} for name, option in options.items()}
     own = fleet_schema.of_entries(entry)
     *some, last = (f"`{name}`" for name in own if name not in fleet_schema.of_all(entry))
     places = f"in each entry of `emulators.HOST` and, all but {', '.join(some)} and {last}, also in `profiles.NAME` and `defaults`"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, fleet, guest, settings
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, fleet, guest, settings, ways
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.options import Spec
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import SETTINGS
 
@@ -43,6 +43,10 @@ _BOUNDS: Mapping[str, tuple[int, int | None]] = {
 
 #: Texts, by the path of their option: the pattern, and what is wanted.
 _TEXTS: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(
+        ("ways.name", "hosts.ways.name"),
+        (ways.NAME.pattern, "a name of at most 63 letters, digits, dots, dashes and underscores, a letter first,"),
+    ),
     "emulators.name": (_TITLE, 'a title of at most 64 characters, without " and control characters'),
     "emulators.clone_from": (_TITLE, "the title of an emulator"),
     "emulators.renamed_from": (_TITLE, "the title of an emulator"),
@@ -51,6 +55,9 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "emulators.apps.sha256": (r"(?:[0-9A-Fa-f]{64})?", "64 hexadecimal digits"),
     "emulators.apps.version": (r"[\x20-\x7e]{1,64}", "a versionName or versionCode of at most 64 plain characters"),
 }
+
+#: Words that are read before anything is filled in, by their path: no template can stand for them.
+_WRITTEN_OUT = frozenset({f"{where}{word}" for where in ("ways", "hosts.ways") for word in ("", ".name", ".variables")})
 
 #: Numbers of emulators or percentages, by the path of their option: the lowest number, and the percentages.
 _SHARES: Mapping[str, tuple[int, str]] = {"pools.update.max_unavailable": (1, _PERCENT_ABOVE_0), "max_destroy": (0, _PERCENT)}
@@ -157,7 +164,16 @@ def _option(option: Mapping[str, Any], path: str) -> Schema:
         made = {"type": ["array", "string", "null"], "items": items, "pattern": _FILLED_IN, "patternErrorMessage": "a list is wanted"}
     else:
         made = {"int": _whole, "bool": _truth, "str": _text, "path": _text}[kind](path)
+    if path in _WRITTEN_OUT:
+        made = _without_templates(made)
     return _told(option, made) if "description" in option else _never_empty(made) if option.get("required") else made
+
+
+def _without_templates(made: Schema) -> Schema:
+    if "items" in made or "object" in made["type"]:
+        kinds = [kind for kind in made["type"] if kind != "string"]
+        return {**{name: value for name, value in made.items() if not name.startswith("pattern")}, "type": kinds}
+    return {**made, "pattern": made["pattern"].removesuffix(f"|{_FILLED_IN}")}
 
 
 def _told(option: Mapping[str, Any], made: Schema) -> Schema:

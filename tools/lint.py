@@ -16,7 +16,7 @@ BIN = Path(sys.executable).parent
 #: Where Ansible finds the collection, and those that it depends on.
 COLLECTIONS = os.pathsep.join((str(ROOT / ".build"), str(ROOT / ".cache" / "collections")))
 #: What ansible-doc calls the kinds of plugins that have documentation, and the rooms that they are in.
-DOCUMENTED = {"module": "modules", "inventory": "inventory", "filter": "filter"}
+DOCUMENTED = {"module": "modules", "inventory": "inventory", "filter": "filter", "lookup": "lookup"}
 
 
 def main() -> int:

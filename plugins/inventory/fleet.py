@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors imp
 
 _GROUP = "ldplayer"
 _LOST = "ldplayer_lost"
+#: The hosts that have ways in, which the playbook way_in looks at.
+_WAYS = "ldplayer_ways"
+#: Words that hold secrets: they become variables, and are no part of what the modules are told of the fleet.
+_SECRET = frozenset({"ways"})
 
 
 class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
@@ -41,7 +45,9 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             raise AnsibleParserError(f"{path} cannot be read (the fault is told above)") from error
         try:
             values = fleet.checked(_bare(written), *fleet_specs())
-            if not fleet.templated({**values, "vars": None, "hosts": {name: _own(host) for name, host in values["hosts"].items()}}):
+            if not fleet.templated(
+                {**values, "vars": None, "ways": None, "hosts": {name: _own(host) for name, host in values["hosts"].items()}}
+            ):
                 fleet.build(values)
             faults = list(_twice(_composed(path, LOADER), set()))
         except FleetError as error:
@@ -64,6 +70,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             "ldplayer_profiles": profiles,
             "ldplayer_members": [{"name": name, "members": True, **_entry(pool, defaults)} for name, pool in pools.items()],
         }
+        self.inventory.add_group(_WAYS)
         for group in (_GROUP, _LOST):
             self.inventory.add_group(group)
             for name, value in shared.items():
@@ -73,6 +80,10 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             variables = {word: value for word, value in (hosts[name] or {}).items() if word not in _words()}
             for variable, value in {**variables, "ldplayer_emulators": pinned.get(name, [])}.items():
                 self.inventory.set_variable(name, variable, value)
+            lead = fleet.ways_of(written.get("ways"), (hosts[name] or {}).get("ways"))
+            if lead:
+                self.inventory.set_variable(name, _WAYS, [{"name": way.name, "variables": way.variables} for way in lead])
+                self.inventory.add_child(_WAYS, name)
             for group in _groups(name, values):
                 self.inventory.add_child(self.inventory.add_group(to_safe_group_name(group)), name)
 
@@ -109,11 +120,11 @@ def _bare(value: Any) -> Any:
 
 def _own(host: Mapping[str, Any]) -> dict[str, Any]:
     """Our own words about a host, without its variables, among which are secrets."""
-    return {word: value for word, value in host.items() if word in _words() and value is not None}
+    return {word: value for word, value in host.items() if word in _words() - _SECRET and value is not None}
 
 
-def _words() -> Collection[str]:
-    found: Collection[str] = fleet_specs()[0]["hosts"]["suboptions"]
+def _words() -> Set[str]:
+    found: Set[str] = fleet_specs()[0]["hosts"]["suboptions"].keys()
     return found
 
 

@@ -43,6 +43,8 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LOOK_MS = 60_000
 #: The variable with the path of a file on the controller. As soon as it exists, what is begun is ended, and nothing more is begun.
 _CANCEL = "ldplayer_cancel"
+#: The variable with what M(select_connection) returned, where the playbook way_in had it look for the way into the host.
+_WAY_IN = "ldplayer_way_in"
 #: Seconds: an hour of silence is no progress.
 _LONGEST_SLICE = 3600
 
@@ -77,8 +79,13 @@ def told_in(result: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except FleetError as error:
-        result.update(msg=str(error), errors=[single.as_dict() for single in error.each()])
-        result["unreachable" if isinstance(error, Unreachable) else "failed"] = True
+        result.update(failure(error))
+
+
+def failure(error: FleetError) -> dict[str, Any]:
+    """An error as a task's result."""
+    state = "unreachable" if isinstance(error, Unreachable) else "failed"
+    return {"msg": str(error), "errors": [single.as_dict() for single in error.each()], state: True}
 
 
 class _Action(ActionBase):  # type: ignore[misc]
@@ -124,9 +131,9 @@ class Play:
         """What was registered under a name for those of ``hosts`` that take part in the play, None where nothing was. Results hold no templates,
         and to look for some in a thousand hosts' results would take minutes."""
         part = set(map(str, self.task_vars.get("ansible_play_hosts_all", ())))
-        return {host: plain(self._variables(host).get(name)) for host in hosts if host in part}
+        return {host: plain(self.own(host).get(name)) for host in hosts if host in part}
 
-    def _variables(self, host: str) -> Mapping[str, Any]:
+    def own(self, host: str) -> Mapping[str, Any]:
         """Of a host, gathered once: Ansible puts them together anew at each call."""
         if host not in self._raw:
             self._raw[host] = self.task_vars["hostvars"].raw_get(host)
@@ -140,6 +147,10 @@ class FleetAction(_Action):
     _cancel = ""
     #: Whether a further run sees by itself what an earlier one did.
     sees_what_was_done = True
+    #: Whether it has something to say of a host that no way leads into, without asking it.
+    tells_of_closed_hosts = False
+    #: What select_connection returned for this host in this run; empty where it has no ways.
+    way_in: Mapping[str, Any] = {}
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         """Do the work. Raises FleetError."""
@@ -153,6 +164,9 @@ class FleetAction(_Action):
         self._cancel = str((task_vars or {}).get(_CANCEL, ""))
         with told_in(result):
             self._refuse_what_raw_cannot()
+            self.way_in = plain((task_vars or {}).get(_WAY_IN) or {})
+            if self.closed is not None and not self.tells_of_closed_hosts:
+                raise self.closed
             if self._cancelled():
                 raise Cancelled(session.about, "the run was cancelled before anything was done here")
             given = options.checked(spec(self.module), plain(self._task.args), desired.TAKERS)
@@ -166,6 +180,19 @@ class FleetAction(_Action):
         # Both live in Ansible's PowerShell module wrapper, which this route does not use: they would be ignored without a word.
         if self._connection.become:
             raise Yours(self.module, "become does not work with this module", "Connect as an administrator of the host, and drop become")
+
+    @property
+    def closed(self) -> FleetError | None:
+        """Why no way leads into the host. It is not asked again in the same run: its accounts could lock."""
+        if not self.way_in.get("unreachable"):
+            return None
+        (error,) = self.way_in["errors"]
+        return Unreachable(error["about"], error["problem"], error["advice"])
+
+    def variable(self, name: str) -> Any:
+        """The value of one of the host's variables, None where there is none."""
+        known = self._templar.available_variables
+        return plain(self._templar.template(known[name])) if name in known else None
 
     def _cancelled(self) -> bool:
         return bool(self._cancel) and os.path.exists(self._cancel)

@@ -365,24 +365,23 @@ def hosts_remove(name: Annotated[str, typer.Argument(help="Its name in the fleet
 
 @hosts.command("test")
 def hosts_test(
-    pattern: Annotated[str | None, typer.Argument(help="Which hosts (a pattern of Ansible's).")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[HOST]...", help="Which hosts, or patterns of Ansible's; all without it.")
+    ] = None,
     file: File = FILE,
     extra: Extra = None,
     vault: Vault = None,
+    forks: Forks = 50,
     as_json: Json = False,
 ) -> None:
-    """Whether hosts answer, and can be worked with."""
+    """How hosts are reached, and whether they can be worked with. Exit code 1 where a host fails."""
     with _failures(as_json):
-        found = _fleet(file, pattern, extra, vault).status()
-    asked = {name: host for name, host in found.hosts.items() if not host.problem.startswith("it is not among")}
-    bad = [name for name, host in asked.items() if host.problem]
+        found = dict(sorted(_fleet(file, ",".join(names) if names else None, extra, vault, forks).test().items()))
     if as_json:
-        _print_json({name: {"answers": not host.problem, "problem": host.problem, "desktop": host.desktop} for name, host in asked.items()})
+        _print_json({name: show.tested(host) for name, host in found.items()})
     else:
-        for name, host in asked.items():
-            told = show.problem_of(name, host) or ("ok" if host.desktop else "answers, but nobody is logged on")
-            typer.echo(f"{name}: {told}")
-    raise typer.Exit(_ERROR if bad else 0)
+        show.tests(found, show.console())
+    raise typer.Exit(_ERROR if any(host.status in ("failed", "unreachable") for host in found.values()) else 0)
 
 
 def import_(

@@ -1,4 +1,4 @@
-"""A fleet in Python: ``Fleet("fleet.yml").plan()``, ``.apply(plan)``, ``.status()``, ``.drift()``, ``.restart()``. Everything is done by the
+"""A fleet in Python: ``Fleet("fleet.yml").plan()``, ``.apply(plan)``, ``.status()``, ``.drift()``, ``.restart()``, ``.test()``. Everything is done by the
 collection's playbooks; this file orders them and reads what they return."""
 
 from __future__ import annotations
@@ -70,6 +70,11 @@ class Fleet:
         """Check the file without contacting any host; the plan that comes back has pools, and hosts of which nothing is known. Raises FleetFailed."""
         heard = _Heard(None)
         return replace(heard.plan(self.path, self._job("validate", {}, heard.hear).wait()), holds=())
+
+    def test(self, watch: Watch | None = None) -> dict[str, HostResult]:
+        """How each host is reached, and whether it can be worked with: what the module connection_test returned. Raises FleetFailed."""
+        heard = _Heard(watch)
+        return heard.tests(self._job("connection", {}, heard.hear).wait())
 
     def drift(self, watch: Watch | None = None) -> Plan:
         """What has come away from what was applied last; from what the file says, where nothing was applied yet."""
@@ -223,10 +228,21 @@ class _Heard:
             return self.placement.result
         if self.placement is not None:
             raise FleetFailed(faults_of("", self.placement.result))
+        raise self._nothing(run)
+
+    def tests(self, run: Run) -> dict[str, HostResult]:
+        """After connection. Raises FleetFailed where no host was tested."""
+        found = {name: event for name, event in run.hosts.items() if event.module == "connection_test"}
+        if not found:
+            raise self._nothing(run)
+        return found
+
+    def _nothing(self, run: Run) -> FleetFailed:
+        """Why nothing came of a run."""
         if run.cancelled:
-            raise FleetFailed([Fault("Cancelled", "", "the run was cancelled before anything was done", owner="yours")])
+            return FleetFailed([Fault("Cancelled", "", "the run was cancelled before anything was done", owner="yours")])
         told = run.errors.strip() or f"ansible-playbook ended with {run.code} and told nothing"
-        raise FleetFailed(list(dict.fromkeys(self.said)) or [Fault("Failed", "", told)])
+        return FleetFailed(list(dict.fromkeys(self.said)) or [Fault("Failed", "", told)])
 
     def _holds(self, placement: Mapping[str, Any]) -> tuple[Hold, ...]:
         return (*holds_of(placement["decision"]["holds"]), *self.holds.values())

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .plans import Fault, Hold, Host, Outcome, Plan, Step
-from .runs import Event, Said, TaskStarted, printable
+from .plans import Fault, Hold, Outcome, Plan, Step
+from .runs import Event, HostResult, Said, TaskStarted, printable
 
 #: Columns where the output is no terminal.
 _WIDTH = 120
@@ -48,6 +48,9 @@ def progress(say: Callable[[str], None]) -> Callable[[Event], None]:
             if event.name == "Begin the wave":
                 seen["waves"] += 1
                 said.clear()
+        if isinstance(event, HostResult) and event.module == "select_connection":
+            for note in event.result.get("notes", ()):
+                say(f"warning: {note}")
         if isinstance(event, Said) and event.event == "verbose" and seen["tasks"]:
             if not said and seen["waves"]:
                 say(f"wave {seen['waves']}")
@@ -204,7 +207,7 @@ def _hosts(of: Plan) -> Table:
     table = _table("host", "emulators", "owned", "running", "free", "state")
     for name, host in of.hosts.items():
         if host.problem:
-            table.add_row(Text(name, "red"), "?", "?", "?", "?", Text(problem_of(name, host)))
+            table.add_row(Text(name, "red"), "?", "?", "?", "?", Text(host.problem.removeprefix(f"{name}: ")))
             continue
         state = "ok" if host.desktop else "nobody is logged on"
         free = f"{host.free_bytes / 1024**3:.0f} GiB" if host.free_bytes >= 0 else "?"
@@ -214,9 +217,27 @@ def _hosts(of: Plan) -> Table:
     return table
 
 
-def problem_of(name: str, host: Host) -> str:
-    """Why nothing is known of a host, without its name, which stands beside it."""
-    return host.problem.removeprefix(f"{name}: ")
+def tested(host: HostResult) -> dict[str, Any]:
+    """What a test of a connection told, as JSON values."""
+    lines = host.result.get("lines")
+    return {"status": str(host.result.get("status", "failed")), "problem": str(host.result.get("msg", "")), "lines": list(lines or ())}
+
+
+_MARKS = {"ok": "green", "warning": "yellow", "failed": "bold red", "unknown": "magenta"}
+
+
+def tests(hosts: Mapping[str, HostResult], to: Console) -> None:
+    """Each host with its lines; below what is not well, what it costs and what to do."""
+    for name, host in hosts.items():
+        found = tested(host)
+        _line(Text(f"{name}: ", "bold") + Text(found["status"], _MARKS.get(found["status"], "")), to)
+        if not found["lines"]:
+            _line(Text(f"  {found['problem']}"), to)
+        for line in found["lines"]:
+            _line(Text(f"  {line['status']:<8}", _MARKS.get(line["status"], "")) + Text(f"{line['check']:<12}{line['found']}"), to)
+            for text in (line["costs"], line["advice"]):
+                if text:
+                    _line(Text(f"{'':22}{text}", "dim"), to)
 
 
 def host_list(hosts: Mapping[str, Mapping[str, Any]], to: Console) -> None:

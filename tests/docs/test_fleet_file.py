@@ -51,7 +51,8 @@ _BASE: dict[str, Any] = {
     "plugin": PLUGIN,
     "defaults": {},
     "profiles": {"game": {}},
-    "hosts": {"ws-01": {"labels": {"rack": "a"}, "capacity": {}}},
+    "ways": [{"name": "main", "variables": {"ansible_connection": "psrp"}}],
+    "hosts": {"ws-01": {"labels": {"rack": "a"}, "capacity": {}, "ways": [{"name": "main", "variables": {"ansible_port": 5986}}]}},
     "emulators": {"ws-01": [{"name": "golden", "profile": "game", "ready": {}, "apps": [{"package": "com.example.game"}]}]},
     "pools": {"farm": {"profile": "game", "replicas": 1, "move_folder": "C:\\moves", "update": {}}},
 }
@@ -81,7 +82,7 @@ def _places() -> Iterator[tuple[str, list[Any]]]:
     named = {"hosts": "ws-01", "pools": "farm", "profiles": "game"}
     for section, name in named.items():
         yield from under(FILE[section]["suboptions"], f"{section}.{name}", [section, name])
-    yield from under({name: FILE[name] for name in ("vars", "purge", "max_destroy")}, "", [])
+    yield from under({name: FILE[name] for name in ("vars", "ways", "purge", "max_destroy")}, "", [])
     yield from under(OWN, "emulators.ws-01[0]", ["emulators", "ws-01", 0])
     shared = {name: {**option, "suboptions": None} for name, option in OWN.items() if name not in desired.ENTRYS_OWN}
     yield from under(shared, "profiles.game", ["profiles", "game"])
@@ -125,7 +126,7 @@ def test_schema_and_plugin_agree_on_whole_files(words: dict[str, Any], good: boo
 
 def test_what_ansible_alone_can_read_passes() -> None:
     """Sections are read before anything is filled in; a vaulted value is text to an editor, whose tag it is told of."""
-    for section in ("vars", "defaults", "profiles", "hosts", "emulators", "pools"):
+    for section in ("vars", "ways", "defaults", "profiles", "hosts", "emulators", "pools"):
         assert _by_schema({"plugin": PLUGIN, section: "{{ said }}"})
     assert _by_schema({"plugin": PLUGIN, "emulators": {"ws-01": ["{{ said }}"]}})
     assert _by_schema({"plugin": PLUGIN, "profiles": {"game": {"inherit": "{{ said }}"}}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -144,6 +145,7 @@ def test_examples_of_every_module_and_filter_run_in_check_mode(farm: Farm, tmp_p
         {"ldfleet.ldplayer.conformance": {}, "register": "ldplayer_conformance", "check_mode": False},
         {"ldfleet.ldplayer.emulators": {"emulators": [{"name": "golden"}]}, "register": "ldplayer_converged"},
         {"ldfleet.ldplayer.emulators": {"emulators": [{"name": "lab", "members": True}]}, "register": "ldplayer_look"},
+        {"ldfleet.ldplayer.select_connection": {}, "register": "ldplayer_way_in"},
     ]
     for sidecar in sorted((rig.ROOT / "plugins").glob("*/*.yml")):
         if sidecar.stem == "conformance" or sidecar.parent.name == "inventory":
@@ -152,13 +154,21 @@ def test_examples_of_every_module_and_filter_run_in_check_mode(farm: Farm, tmp_p
         assert examples, sidecar
         tasks += examples
     fleet = {"plugin": "ldfleet.ldplayer.fleet", "hosts": {farm.hosts[0].name.lower(): {}}, "pools": {"lab": {"replicas": 1}}}
-    play = [{"name": "Examples", "hosts": "all", "gather_facts": False, "vars": {"ldplayer_fleet": fleet}, "tasks": tasks}]
+    play = [
+        {
+            "name": "Examples",
+            "hosts": "all",
+            "gather_facts": False,
+            "vars": {"ldplayer_fleet": fleet, "ldplayer_ways": [{"name": "own"}]},
+            "tasks": tasks,
+        }
+    ]
     (tmp_path / "play.yml").write_text(yaml.safe_dump(play), encoding="utf-8")
     (tmp_path / "inventory.yml").write_text(farm.inventory_text(), encoding="utf-8")
     before = farm.hosts[0].world.titles()
     done = subprocess.run(
         [str(rig.BIN / "ansible-playbook"), "-i", str(tmp_path / "inventory.yml"), "--check", str(tmp_path / "play.yml")],
-        cwd=rig.ROOT, capture_output=True, text=True, check=False, timeout=100,
+        cwd=rig.ROOT, capture_output=True, text=True, check=False, timeout=100, env={**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("\nTASK [") == len(tasks)
@@ -189,6 +199,8 @@ _RESULTS: list[tuple[str, dict[str, Any]]] = [
     ("emulator", {"name": "golden", "adb": "local"}),
     ("emulator_info", {}),
     ("emulator_info", {"install_dir": "C:\\nowhere"}),
+    ("connection_test", {"samples": 1}),
+    ("select_connection", {}),
     ("emulator_app", {"name": "game-000", "package": "com.example.game", "state": "absent"}),
     ("emulator_app", {"name": "golden", "package": "com.example.game"}),
     ("emulator_app", {"name": "game-000", "package": "com.example.game", "state": "started", "source": "C:\\nothing.apk"}),

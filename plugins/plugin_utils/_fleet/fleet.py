@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import desired, options
+from . import desired, options, ways
 from .errors import BadOption, BadOptions, FleetError
 from .options import Spec, shown
 
@@ -174,10 +174,15 @@ def checked(data: Mapping[str, Any], spec: Spec, entry: Spec, templates: bool = 
     problems: list[BadOption] = []
     check = _Check(templates, problems)
     top = {name: {**option, "suboptions": None} if name in _BY_NAME else option for name, option in spec.items()}
-    values = check(top, {name: value for name, value in data.items() if check.plain(value, name, (*_BY_NAME, "defaults", "vars"))}, "")
+    values = check(
+        top, {name: value for name, value in data.items() if check.plain(value, name, (*_BY_NAME, "defaults", "vars", "ways"))}, ""
+    )
     inner = {name: {**option, "default": None} for name, option in entry.items() if name not in desired.ENTRYS_OWN}
     hosts, pools = spec["hosts"]["suboptions"], spec["pools"]["suboptions"]
+    shared = _ways(values["ways"], "ways", problems)
     values["hosts"] = {name: _host(name, given, hosts, check) for name, given in _named(values, "hosts", problems)}
+    for name, host in values["hosts"].items():
+        problems += _empty_ways(shared, host["ways"], f"hosts.{name}.ways", problems)
     values["defaults"] = check(inner, values["defaults"] or {}, "defaults")
     profile = {**inner, **spec["profiles"]["suboptions"]}
     values["profiles"] = {name: check(profile, given, f"profiles.{name}") for name, given in _named(values, "profiles", problems)}
@@ -252,6 +257,24 @@ def _host(name: str, given: Mapping[str, Any], spec: Spec, check: _Check) -> dic
         if meant:
             check.problems.append(BadOption(f"{where}.{word}", "is not an option", f"did you mean {meant[0]}?"))
     return {**check(spec, own, where), "vars": others}
+
+
+def _ways(written: Any, where: str, problems: list[BadOption]) -> tuple[ways.Way, ...]:
+    try:
+        return ways.read(written or (), where)
+    except BadOptions as bad:
+        problems.extend(bad.problems)
+        return ()
+
+
+def _empty_ways(shared: tuple[ways.Way, ...], written: Any, where: str, problems: list[BadOption]) -> list[BadOption]:
+    slips = ways.empty(shared, _ways(written, where, problems))
+    return [BadOption(where, f"names {shown(name)} without variables", near(name, [way.name for way in shared], "ways")) for name in slips]
+
+
+def ways_of(shared: Any, own: Any) -> tuple[ways.Way, ...]:
+    """A host's ways, from what stands in the file (which was checked)."""
+    return ways.merged(ways.read(shared or (), "ways"), ways.read(own or (), "ways"))
 
 
 def templated(value: object) -> bool:

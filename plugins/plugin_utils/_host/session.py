@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Batches over a connection: the only file that touches Ansible's connection plugins (winrm, psrp, ssh).
+"""Batches over a connection of Ansible's (winrm, psrp, ssh): beside linking.py, which makes some, the only file that touches them.
 
 A batch whose answer was lost is asked for again by its id: the agent runs it at most once and keeps the answer. What failed fast is
 tried again with jittered, growing pauses; what timed out is not, so that a dead host costs one timeout.

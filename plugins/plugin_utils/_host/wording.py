@@ -9,17 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+#: The host does not know, or does not take, who asks.
+_REFUSED = ("credentials", "401", "authenticat", "permission denied")
 #: Trying again could only lock the account, repeat a certain answer, or wait as long as the first time.
-_CERTAIN = (
-    "credentials", "401", "certificate", "authenticat", "permission denied", "access is denied", "timed out", "host key verification failed",
-    "sshpass", "not installed",
-)  # fmt: skip
+_CERTAIN = (*_REFUSED, "certificate", "access is denied", "timed out", "host key verification failed", "sshpass", "not installed")
 
 
 def certain(why: str) -> bool:
     """Whether there is no use in trying again."""
     text = why.lower()
     return any(word in text for word in _CERTAIN)
+
+
+def refused(why: str) -> bool:
+    """Whether an account was turned away: once more, and it may be locked."""
+    text = why.lower()
+    return any(word in text for word in _REFUSED)
 
 
 #: Characters of a library's message: ssh and requests repeat themselves at length.
@@ -58,7 +63,7 @@ _ADVICE: tuple[tuple[tuple[str, ...], str | Mapping[str, str]], ...] = (
     (("host key verification failed",), "Compare the host's key with what the host itself shows, and put it into known_hosts"),
     (("cert_pem", "cert_key_pem"), "Check ansible_winrm_cert_pem and ansible_winrm_cert_key_pem for this host"),
     (
-        ("credentials", "401", "authenticat", "permission denied"),
+        _REFUSED,
         {
             "winrm": "Check ansible_user, ansible_password and ansible_winrm_transport for this host",
             "psrp": "Check ansible_user, ansible_password and ansible_psrp_auth for this host",

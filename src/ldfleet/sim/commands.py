@@ -87,10 +87,6 @@ def _hostname(world: World, _words: Sequence[str], _caller: Caller) -> Said:
     return 0, f"{world.name}\r\n"
 
 
-def _whoami(world: World, _words: Sequence[str], caller: Caller) -> Said:
-    return 0, f"{world.name.lower()}\\{caller.user.rsplit(chr(92), 1)[-1].lower()}\r\n"
-
-
 def _version(_world: World, _words: Sequence[str], _caller: Caller) -> Said:
     return 0, "\r\nMicrosoft Windows [Version 10.0.20348.2700]\r\n"
 
@@ -126,7 +122,6 @@ def _type(world: World, words: Sequence[str], _caller: Caller) -> Said:
 
 _OWN: Mapping[str, Callable[[World, Sequence[str], Caller], Said]] = {
     "hostname": _hostname,
-    "whoami": _whoami,
     "ver": _version,
     "echo": _echo,
     "dir": _dir,

@@ -69,7 +69,7 @@ class Farm:
     def _endpoint(self, host: SimHost, number: int) -> Endpoint:
         plan = self.plan
         port, ssh = (number + plan.port, number + plan.port + plan.hosts) if plan.port else (0, 0)
-        return Endpoint(
+        made = Endpoint(
             host,
             None if plan.https else port,
             port if plan.https else None,
@@ -77,6 +77,8 @@ class Farm:
             plan.policy,
             plan.quotas,
         )
+        host.world.shell_hosts, host.world.shells_per_user = made.shells.hosts, plan.quotas.shells_per_user
+        return made
 
     def _host(self, number: int) -> SimHost:
         name = f"{self.plan.prefix}{number:02d}"

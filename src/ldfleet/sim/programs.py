@@ -1,4 +1,4 @@
-"""Windows' own programs that ldfleet starts on a simulated host: tasklist, taskkill, schtasks, icacls, certutil.
+"""Windows' own programs that ldfleet starts on a simulated host: tasklist, taskkill, schtasks, icacls, certutil, whoami, cscript.
 
 Words in, bytes out; what they do is the machine's.
 """
@@ -149,12 +149,50 @@ def certutil(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller)
     return said(machine, 0, text, _TASKLIST)
 
 
+def whoami(machine: Windows, words: Sequence[str], _raw: str, caller: Caller) -> Answer:
+    """The account; with ``/groups /fo csv /nh`` its groups: name, type, SID, attributes (Microsoft Learn, "whoami", "Security identifiers")."""
+    if not words:
+        return said(machine, 0, f"{machine.name.lower()}\\{caller.user.lower()}\r\n")
+    if [word.lower() for word in words] != ["/groups", "/fo", "csv", "/nh"]:
+        return said(machine, 1, "ERROR: Invalid argument/option.\r\n")
+    full = machine.full_token
+    rows = [
+        ("Everyone", "Well-known group", "S-1-1-0", _MEMBER),
+        ("BUILTIN\\Users", "Alias", "S-1-5-32-545", _MEMBER),
+        ("NT AUTHORITY\\NETWORK", "Well-known group", "S-1-5-2", _MEMBER),
+    ]
+    if caller.user == machine.service.user:
+        rows.append(("BUILTIN\\Administrators", "Alias", "S-1-5-32-544", f"{_MEMBER}, Group owner" if full else "Group used for deny only"))
+    high = full and caller.user == machine.service.user
+    level = ("High", "S-1-16-12288") if high else ("Medium", "S-1-16-8192")
+    rows.append((f"Mandatory Label\\{level[0]} Mandatory Level", "Label", level[1], ""))
+    return said(machine, 0, "".join(",".join(f'"{cell}"' for cell in row) + "\r\n" for row in rows))
+
+
+_MEMBER = "Mandatory group, Enabled by default, Enabled group"
+
+
+def cscript(machine: Windows, words: Sequence[str], _raw: str, caller: Caller) -> Answer:
+    """``//NoLogo winrm.vbs get winrm/config/winrs``, which is what the command winrm runs."""
+    if [word.lower() for word in words] != ["//nologo", "winrm.vbs", "get", "winrm/config/winrs"]:
+        return said(machine, 1, "Input Error: Can not find script file.\r\n")
+    if caller.user != machine.service.user:
+        return said(machine, 5, "WSManFault\r\n    Message = Access is denied.\r\n")
+    limits = {
+        "AllowRemoteShellAccess": "true", "IdleTimeout": 7200000, "MaxConcurrentUsers": 10, "MaxShellRunTime": 2147483647,
+        "MaxProcessesPerShell": 25, "MaxMemoryPerShellMB": 1024, "MaxShellsPerUser": machine.shells_per_user,
+    }  # fmt: skip
+    return said(machine, 0, "Winrs\r\n" + "".join(f"    {name} = {value}\r\n" for name, value in limits.items()) + "\r\n", _TASKLIST)
+
+
 _PROGRAMS: Mapping[str, Callable[..., Answer]] = {
     "certutil.exe": certutil,
     "tasklist.exe": tasklist,
     "taskkill.exe": taskkill,
     "schtasks.exe": schtasks,
     "icacls.exe": icacls,
+    "whoami.exe": whoami,
+    "cscript.exe": cscript,
 }
 
 #: By full path.

@@ -21,6 +21,8 @@ class _Command:
 class CmdShell:
     """One shell (shells.Shell)."""
 
+    host = "winrshost.exe"
+
     def __init__(self, machine: Machine, quotas: Quotas, user: str, request: Request) -> None:
         codepage = request.options.get("WINRS_CODEPAGE", "437")
         self.user = user

@@ -48,6 +48,8 @@ class _Pipeline:
 class PsrpShell:
     """One session (shells.Shell): a pool with one PowerShell behind it. The id of what is asked for is a pipeline's, or none for the pool."""
 
+    host = "wsmprovhost.exe"
+
     def __init__(self, machine: Machine, quotas: Quotas, user: str, request: Request) -> None:
         self.user = user
         self._quotas = quotas

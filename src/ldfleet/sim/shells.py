@@ -21,6 +21,10 @@ class Shell(Protocol):
     def user(self) -> str:
         """Whose it is."""
 
+    @property
+    def host(self) -> str:
+        """The program in which it lives, as tasklist shows it."""
+
     def command(self, request: Request) -> bytes: ...
 
     def send(self, request: Request) -> bytes: ...
@@ -76,6 +80,11 @@ class Shells:
         """How many shells are open: leaks show here."""
         with self._lock:
             return len(self._shells)
+
+    def hosts(self) -> list[str]:
+        """The program behind each open shell: WinRS' own, and PowerShell's."""
+        with self._lock:
+            return [shell.host for shell in self._shells.values()]
 
     def _create(self, request: Request, user: str, client: str) -> bytes:
         shell_id = request.wished_id.upper() or str(uuid.uuid4()).upper()

@@ -130,6 +130,11 @@ class Windows:
         self.launch_task: Callable[[Caller, Task], None] = lambda _caller, _task: None
         #: What finds the program in a file that came here later (laid.py).
         self.laid: Callable[[str], Program | None] = lambda _path: None
+        #: The programs behind WinRM's open shells, and how many shells a user may have (set by the farm, which knows the listeners).
+        self.shell_hosts: Callable[[], Sequence[str]] = tuple
+        self.shells_per_user = 30
+        #: Whether administrators get all their rights over the network (LocalAccountTokenFilterPolicy).
+        self.full_token = True
         #: Whether LDPlayer's repair tool has registered the VM's service.
         self.vm_service = False
         self.next_pid = 4000
@@ -201,7 +206,8 @@ class Windows:
         """Every process that somebody may look for."""
         desktop = self.desktop
         shell = [Running(2400, "explorer.exe", desktop.session, desktop.user)] if desktop else []
-        return [*shell, *self._orphans]
+        remote = [Running(1200 + 4 * number, image, 0, self.service.user) for number, image in enumerate(self.shell_hosts())]
+        return [*shell, *remote, *self._orphans]
 
     def orphan(self, image: str) -> None:
         """A process that nobody waits for any more."""
