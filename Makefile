@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
 
-setup: .venv/.done .cache/cores/.done $(LINK)/.done ## make .venv and link the collection into .build
+setup: .venv/.done .cache/cores/.done .cache/collections/.done $(LINK)/.done ## make .venv and link the collection into .build
 
 .venv/.done: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PY) -m venv .venv
@@ -27,6 +27,13 @@ setup: .venv/.done .cache/cores/.done $(LINK)/.done ## make .venv and link the c
 .cache/cores/.done: .venv/.done
 	@for core in $(CORES); do $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 	  --target .cache/cores/$${core%.*} "ansible-core==$$core"; done
+	@touch $@
+
+# The collections that galaxy.yml depends on, out of the bundle that PyPI has (Galaxy asks for the same files one by one).
+.cache/collections/.done: .venv/.done
+	@$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --constraint constraints.txt --dest .cache/bundle ansible
+	@$(BIN)/python tools/unbundle.py .cache/bundle/ansible-*.whl .cache/collections
+	@rm -rf .cache/bundle
 	@touch $@
 
 # Each room is linked by itself: a link to the whole checkout would contain itself.

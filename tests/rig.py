@@ -40,6 +40,8 @@ from ldfleet.sim.world import World
 ROOT = Path(__file__).parent.parent
 AGENT = ROOT / "plugins" / "module_utils" / "_agent.ps1"
 BIN = Path(sys.executable).parent
+#: Where Ansible finds the collection, and those that it depends on.
+COLLECTIONS = os.pathsep.join((str(ROOT / ".build"), str(ROOT / ".cache" / "collections")))
 SLICE_MS = 30_000
 
 
@@ -74,7 +76,7 @@ def environment(folder: Path, core: str | None = None) -> dict[str, str]:
         **os.environ,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
+        "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
         "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "ANSIBLE_CALLBACKS_ENABLED": "ldfleet_tree",

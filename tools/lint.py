@@ -13,7 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-BUILD = ROOT / ".build"
+#: Where Ansible finds the collection, and those that it depends on.
+COLLECTIONS = os.pathsep.join((str(ROOT / ".build"), str(ROOT / ".cache" / "collections")))
 #: What ansible-doc calls the kinds of plugins that have documentation, and the rooms that they are in.
 DOCUMENTED = {"module": "modules", "inventory": "inventory", "filter": "filter"}
 
@@ -37,7 +38,7 @@ def main() -> int:
 
 
 def _passes(name: str, command: list[str], cwd: Path = ROOT) -> bool:
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(BUILD), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     print(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {name}", flush=True)
     if done.returncode:
@@ -56,7 +57,7 @@ def _documented() -> bool:
 def _rendered(kind: str, room: str) -> str:
     """What is wrong with the documentation of one kind of plugins; empty when nothing is."""
     names = [f"ldfleet.ldplayer.{path.stem}" for path in sorted((ROOT / "plugins" / room).glob("*.yml"))]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(BUILD)}
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS}
     done = subprocess.run(
         [str(BIN / "ansible-doc"), "--type", kind, "--json", *names], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -85,7 +86,7 @@ def _powershell() -> bool:
         print(f"skip   powershell ({found})")
         return True
     agent = _passes("powershell", [str(found), "--check", "plugins/module_utils/_agent.ps1"])
-    return _parses(str(found), "src/ldfleet/bootstrap.ps1") and agent
+    return _parses(str(found), "roles/winrm/files/bootstrap.ps1") and agent
 
 
 def _parses(engine: str, file: str) -> bool:

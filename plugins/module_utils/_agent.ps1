@@ -64,7 +64,7 @@ $operations = @{
     until  = @{ must = @('program', 'arguments', 'timeout_ms', 'output_cap', 'pattern', 'interval_ms', 'deadline_ms'); may = @() }
     read   = @{ must = @('folder', 'pattern', 'content', 'max_bytes'); may = @('head', 'space', 'folders') }
     write  = @{ must = @('path', 'data', 'expect'); may = @('parents', 'keep') }
-    remove = @{ must = @('path', 'expect'); may = @() }
+    remove = @{ must = @('path', 'expect'); may = @('tree') }
     copy   = @{ must = @('from', 'path', 'expect'); may = @('parents') }
     fetch  = @{ must = @('url', 'path', 'sha256', 'max_bytes', 'timeout_ms'); may = @() }
     each   = @{ must = @('over', 'pattern', 'program', 'arguments', 'timeout_ms', 'output_cap'); may = @() }
@@ -79,7 +79,7 @@ $kinds = @{
     output_cap = 'number'; exits = 'codes'; match = 'texts'; pattern = 'text'; interval_ms = 'number'; deadline_ms = 'number'
     desktop = 'text'; note = 'any'; from = 'text'; url = 'text'; sha256 = 'text'; over = 'text'; ms = 'number'; action = 'text'; token = 'text'
     holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'size'; head = 'number'; space = 'switch'; folders = 'switch'
-    path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'
+    path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'; tree = 'switch'
 }
 
 function Test-Kind($value, [string]$kind) {
@@ -518,10 +518,19 @@ function Invoke-Write($operation, $result) {
 function Invoke-Remove($operation, $result) {
     $path = Get-FullPath $operation.path
     if ($operation.expect -ceq 'absent') { Stop-Operation 'BadRequest' 'what is absent cannot be removed' }
+    if (Get-Field $operation 'tree' $false) { Remove-Tree $path $operation.expect $result; return }
     $result.existed = [IO.File]::Exists($path)
     if (-not $result.existed) { return }
     [void](Assert-Expected $path $operation.expect)
     [void](Invoke-Patiently { [IO.File]::Delete($path) })
+}
+
+# Of a folder that is a link, .NET removes the link and not what it leads to.
+function Remove-Tree([string]$path, [string]$expect, $result) {
+    if ($expect -cne 'any') { Stop-Operation 'BadRequest' 'a folder has no hash to expect' }
+    if ([IO.Path]::GetPathRoot($path).TrimEnd('\', '/') -eq $path.TrimEnd('\', '/')) { Stop-Operation 'BadRequest' "$path is a whole drive" }
+    $result.existed = [IO.Directory]::Exists($path)
+    if ($result.existed) { [void](Invoke-Patiently { [IO.Directory]::Delete($path, $true) }) }
 }
 
 function Invoke-Copy($operation, $result) {

@@ -329,11 +329,13 @@ def _environment(order: Order) -> dict[str, str]:
         settings["ANSIBLE_INVENTORY_ENABLED"] = order.reader
     found = collections()
     if found is not None:
-        settings["ANSIBLE_COLLECTIONS_PATH"] = str(found)
+        settings["ANSIBLE_COLLECTIONS_PATH"] = found
     return settings
 
 
-def collections() -> Path | None:
-    """The folder with a checkout's collection; None where this package is installed, and Ansible finds the collection by itself."""
-    checkout = Path(__file__).parents[2] / ".build"
-    return checkout if (checkout / "ansible_collections").is_dir() else None
+def collections() -> str | None:
+    """Ansible's search path for a checkout's collection and those that it depends on; None where Ansible finds them by itself, as where this is installed."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".build" / "ansible_collections").is_dir():
+        return None
+    return os.pathsep.join((str(checkout / ".build"), str(checkout / ".cache" / "collections")))

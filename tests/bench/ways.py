@@ -33,7 +33,7 @@ def environment(folder: Path) -> dict[str, str]:
         **os.environ,
         "ANSIBLE_CONFIG": str(_ROOT / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "ansible"),
-        "ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".build"),
+        "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join((str(_ROOT / ".build"), str(_ROOT / ".cache" / "collections"))),
         "ANSIBLE_NOCOLOR": "1",
     }
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,59 @@ def test_a_second_run_does_nothing_check_does_nothing_and_undo_gives_the_old_wor
     left = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert left == []
     assert not (tmp_path / "data" / "ldfleet").exists()
+
+
+@pytest.mark.parametrize(("role", "order"), [("winrm", WINRM), ("ssh", SSH)])
+def test_the_roles_give_the_same_host(engine: Path, tmp_path: Path, role: str, order: bootstrap.Order) -> None:
+    """Their text is the same script without the other way, and what they say reaches it as a table."""
+    text = _of_role(role, tmp_path)
+    assert ("sshd" in text, "WSMan" in text) == (role == "ssh", role == "winrm")
+    (tmp_path / "role.ps1").write_text(text, encoding="ascii")
+    assert rig.misread(engine, tmp_path / "role.ps1") == []
+    said = {
+        "Account": [order.account],
+        "Controllers": order.controllers,
+        "Names": order.names,
+        "Thumbprint": [""],
+        "Key": [order.key],
+        "Variables": [],
+    }
+    lists = ("Controllers", "Names", "Variables")
+    told = "; ".join(
+        f"{name} = {'@(' if name in lists else ''}{', '.join(map(bootstrap.literal, words))}{')' if name in lists else ''}"
+        for name, words in said.items()
+    )
+    lines = ["Start-Script $it", f"$fleet = @{{ {told}; Port = {order.port} }}", f"$role = '{tmp_path / 'role.ps1'}'"]
+    lines += [
+        "Start-Script $role -Check -Fleet $fleet",
+        "Start-Script $role -Undo -Fleet $fleet",
+        "Start-Script $role -Fleet $fleet",
+    ]
+    pasted, checked, undone, done = run(engine, tmp_path / "data", lines, {"it": order})
+    assert [ran.fault for ran in (pasted, checked, undone, done)] == [""] * 4
+    assert (checked.did, "all is as it should be" in checked.said) == ([], True)
+    assert [re.sub("A{30,}\\d", "THUMBPRINT", deed) for deed in done.did] == [
+        re.sub("A{30,}\\d", "THUMBPRINT", deed) for deed in pasted.did
+    ]
+
+
+def _of_role(role: str, folder: Path) -> str:
+    """The script as a role makes it of the one file."""
+    path = rig.ROOT / "roles" / role
+    task = {"ansible.builtin.copy": {"content": f"{{{{ {role}_script }}}}", "dest": str(folder / "made.ps1"), "mode": "0600"}}
+    words = {"role_path": str(path), "ansible_user": "ldfleet", "ansible_python_interpreter": sys.executable}
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": words,
+        "vars_files": [str(path / "vars" / "main.yml")],
+        "tasks": [task],
+    }
+    (folder / "made.json").write_text(json.dumps([play]), encoding="utf-8")
+    done = rig.playbook(Path("localhost,"), folder, str(folder / "made.json"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return (folder / "made.ps1").read_text(encoding="ascii")
 
 
 @WAYS

@@ -111,3 +111,11 @@ def test_the_collection_alone_builds_installs_and_is_documented(source: Path, tm
     assert not shipped & {"src", "tests", "tools", "constraints.txt", "Makefile", "pyproject.toml"}
     found = _documented(tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
     assert set(found) == {f"ldfleet.ldplayer.{module}" for module in MODULES}
+    said = json.loads((collections / COLLECTION / "MANIFEST.json").read_text(encoding="utf-8"))["collection_info"]
+    assert set(said["dependencies"]) == {"ansible.windows", "community.windows"}
+
+
+def test_the_collections_that_ours_depends_on_are_found_beside_it(tmp_path: Path) -> None:
+    names = ("ansible.windows.win_regedit", "community.windows.win_power_plan")
+    text = _run(sys.executable, "-m", "ansible", "doc", "--json", *names, cwd=tmp_path, **rig.environment(tmp_path))
+    assert set(json.loads(text)) == set(names)

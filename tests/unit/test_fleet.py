@@ -100,7 +100,7 @@ def _ansible(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         **os.environ,
         "ANSIBLE_CONFIG": str(rig.ROOT / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_COLLECTIONS_PATH": str(rig.ROOT / ".build"),
+        "ANSIBLE_COLLECTIONS_PATH": rig.COLLECTIONS,
         "ANSIBLE_INVENTORY_ENABLED": "ldfleet.ldplayer.fleet",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false",
         "ANSIBLE_NOCOLOR": "1",

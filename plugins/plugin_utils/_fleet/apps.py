@@ -17,11 +17,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from .._host import operations
 from .._host.operations import Operation
-from . import guest, install
+from . import guest, install, sources
 from .errors import BadOption
 from .observed import Files, Observation
 from .options import shown
@@ -65,7 +64,7 @@ class App:
     @property
     def download(self) -> bool:
         """Whether the host pulls it from an address."""
-        return self.source is not None and _is_address(self.source)
+        return self.source is not None and sources.is_address(self.source)
 
     @property
     def hashed(self) -> bool:
@@ -144,7 +143,7 @@ def _faults(app: App) -> Iterable[tuple[str, str, str]]:
         problem = _source_problem(app.source)
         if problem:
             # An address with a password in it is told of without being shown.
-            yield "source", f"is {shown(_public(app.source))}", problem
+            yield "source", f"is {shown(sources.public(app.source))}", problem
         elif app.download and app.sha256 is None:
             yield "sha256", "is missing", "it is required beside an http or https source, since the host pulls the file itself"
     if app.state is AppState.LATEST:
@@ -154,39 +153,16 @@ def _faults(app: App) -> Iterable[tuple[str, str, str]]:
             yield "version", "cannot stand beside state latest", "drop one of the two"
 
 
-def _is_address(source: str) -> bool:
-    return re.match(r"(?i)https?://", source) is not None
-
-
 def _source_problem(source: str) -> str | None:
     if any(ord(character) < 32 or ord(character) == 127 for character in source):
         return "a source has no control characters"
-    if _is_address(source):
-        return _address_problem(source)
+    if sources.is_address(source):
+        return sources.address_problem(source)
     if not re.match(r"(?:[A-Za-z]:\\|\\\\[^\\]+\\[^\\]+\\)", source) or re.search(r'[<>"|?*]', source[3:]):
         return r"an http or https address is wanted, or a path on the host such as C:\apks\game.apk or \\server\share\game.apk"
     if not source.lower().endswith(".apk"):
         return "LDPlayer installs files that end in .apk"
     return None
-
-
-def _address_problem(source: str) -> str | None:
-    try:
-        parts = urlsplit(source)
-        host, user = parts.hostname, parts.username or parts.password
-        _port = parts.port
-    except ValueError:
-        return "it is no address"
-    if not host or re.search(r"\s", source):
-        return "it is no address"
-    return "an address holds no user and no password: they would stand in logs" if user else None
-
-
-def _public(source: str) -> str:
-    """A source without what may be secret: user, password and query of an address."""
-    if not _is_address(source):
-        return source
-    return re.sub(r"[?#].*", "", re.sub(r"(?i)\A(https?://)[^/?#]*@", r"\1…@", source))
 
 
 # ---- what is there --------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ FleetError
 ├── Yours                 the desired state cannot be carried out; mend it where you wrote it
 │   ├── BadOption         a word or value that no option takes
 │   ├── Refused           the words are right, but the host's state forbids them
-│   │   └── Guarded       … or a guard against loss does
+│   │   ├── Guarded       … or a guard against loss does
+│   │   └── Foreign       … or it is somebody else's
 │   └── Stale             a saved plan is not of this fleet, or the fleet has moved since
 ├── Host                  the host did not do what it should; nothing is known to be wrong with your words
 │   ├── Unreachable       no answer at all
@@ -71,6 +72,10 @@ class Refused(Yours):
 
 class Guarded(Refused):
     """More would be removed than was allowed."""
+
+
+class Foreign(Refused):
+    """What is there was not made by ldfleet."""
 
 
 class Stale(Yours):

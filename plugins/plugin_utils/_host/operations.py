@@ -118,6 +118,11 @@ def remove(id: str, path: str, expect: str) -> Operation:
     return {"id": id, "op": "remove", "path": path, "expect": expect}
 
 
+def remove_tree(id: str, path: str) -> Operation:
+    """Delete a folder with all that is in it."""
+    return {**remove(id, path, "any"), "tree": True}
+
+
 def needing(operation: Operation, *needs: str) -> Operation:
     """The same operation, run only when those are ok."""
     return {**operation, "needs": [*operation.get("needs", ()), *needs]} if needs else operation

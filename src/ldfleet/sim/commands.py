@@ -124,23 +124,6 @@ def _type(world: World, words: Sequence[str], _caller: Caller) -> Said:
         return 1, "The system cannot find the file specified.\r\n"
 
 
-def _reg(world: World, words: Sequence[str], caller: Caller) -> Said:
-    if len(words) < 2 or words[0].lower() != "query":
-        return 1, "ERROR: Invalid syntax.\r\n"
-    key, wanted = world.key(words[1], caller), next((words[i + 1] for i, word in enumerate(words[:-1]) if word.lower() == "/v"), None)
-    values = [(name, value) for name, value in world.registry.values(key) if wanted is None or name.lower() == wanted.lower()]
-    if not world.registry.has(key) or (wanted is not None and not values):
-        return 1, "ERROR: The system was unable to find the specified registry key or value.\r\n"
-    lines = [
-        "",
-        words[1],
-        *(f"    {name}    {'REG_SZ' if isinstance(value, str) else 'REG_DWORD'}    {value}" for name, value in values),
-        "",
-    ]
-    lines += [f"{words[1]}\\{child}" for child in world.registry.children(key)]
-    return 0, "".join(f"{line}\r\n" for line in lines)
-
-
 _OWN: Mapping[str, Callable[[World, Sequence[str], Caller], Said]] = {
     "hostname": _hostname,
     "whoami": _whoami,
@@ -148,5 +131,4 @@ _OWN: Mapping[str, Callable[[World, Sequence[str], Caller], Said]] = {
     "echo": _echo,
     "dir": _dir,
     "type": _type,
-    "reg": _reg,
 }

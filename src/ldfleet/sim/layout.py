@@ -12,7 +12,16 @@ from .drive import Drive
 from .registry import Registry
 from .system import Edition
 
-_PROGRAMS = ("ldconsole.exe", "dnconsole.exe", "dnplayer.exe", "dnmultiplayer.exe", "ld.exe", "adb.exe", "dnrepairer.exe", "dnuninst.exe")
+PROGRAM_NAMES = (
+    "ldconsole.exe",
+    "dnconsole.exe",
+    "dnplayer.exe",
+    "dnmultiplayer.exe",
+    "ld.exe",
+    "adb.exe",
+    "dnrepairer.exe",
+    "dnuninst.exe",
+)
 
 _USER_SID = "S-1-5-21-1004336348-1177238915-682003330-1000"
 
@@ -66,7 +75,7 @@ class Spec:
 
 def consoles(spec: Spec) -> frozenset[str]:
     """ldconsole.exe and its old name, in lower case."""
-    return frozenset(f"{spec.install_dir}\\{name}".lower() for name in _PROGRAMS[:2])
+    return frozenset(f"{spec.install_dir}\\{name}".lower() for name in PROGRAM_NAMES[:2])
 
 
 def fill_registry(registry: Registry, spec: Spec, sid: str) -> None:
@@ -96,9 +105,9 @@ def lay_out(drive: Drive, spec: Spec) -> None:
     home = drive.local(spec.install_dir)
     for inner in ("vms/config", "vms/customizeConfigs", "vms/recommendConfigs", "vms/operationRecords"):
         (home / inner).mkdir(parents=True, exist_ok=True)
-    for program in _PROGRAMS:
+    for program in PROGRAM_NAMES:
         (home / program).touch()
-    (home / "vms/config/leidians.config").write_bytes(text(_GLOBAL))
+    (home / "vms/config/leidians.config").write_bytes(text(FRESH))
 
 
 DISKS = {"data.vmdk": 1_800_000_000, "sdcard.vmdk": 200_000_000}
@@ -203,7 +212,7 @@ def started_config(spec: Spec) -> dict[str, Any]:
 
 
 #: The main keys of a captured leidians.config.
-_GLOBAL: Mapping[str, Any] = {
+FRESH: Mapping[str, Any] = {
     "languageId": "en_US",
     "reduceAudio": True,
     "isSSD": True,

@@ -9,6 +9,7 @@ import json
 import ntpath
 import os
 import re
+import shutil
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -204,7 +205,7 @@ _IN_USE = "The process cannot access the file because it is being used by anothe
 
 
 def _held(world: World, path: Path) -> bool:
-    return any(fnmatch.fnmatch(path.name, pattern) for pattern in world.held)
+    return world.in_use(path) or any(fnmatch.fnmatch(path.name, pattern) for pattern in world.held)
 
 
 def _entry(world: World, path: Path, operation: Json) -> Json:
@@ -281,6 +282,9 @@ def remove(scene: Scene, operation: Json, result: Json) -> None:
     path = scene.local(operation["path"])
     if operation["expect"] == "absent":
         raise Failure("BadRequest", "what is absent cannot be removed")
+    if operation.get("tree"):
+        _remove_tree(scene, operation, path, result)
+        return
     result["existed"] = path is not None and path.is_file()
     if path is not None and result["existed"]:
         if _held(scene.world, path):
@@ -288,6 +292,18 @@ def remove(scene: Scene, operation: Json, result: Json) -> None:
         _expected(path, operation["expect"])
         _free(path)
         path.unlink()
+
+
+def _remove_tree(scene: Scene, operation: Json, path: Path | None, result: Json) -> None:
+    if operation["expect"] != "any":
+        raise Failure("BadRequest", "a folder has no hash to expect")
+    if re.fullmatch(r"[A-Za-z]:[\\/]*", scene.path(operation["path"])):
+        raise Failure("BadRequest", f"{operation['path']} is a whole drive")
+    result["existed"] = path is not None and path.is_dir()
+    if path is not None and result["existed"]:
+        if any(_held(scene.world, file) for file in path.rglob("*")):
+            raise Failure("Locked", _IN_USE)
+        path.unlink() if path.is_symlink() else shutil.rmtree(path)
 
 
 def copy(scene: Scene, operation: Json, result: Json) -> None:
@@ -395,7 +411,7 @@ KINDS: Mapping[str, Kind] = {
     "until": Kind(until, (*_EXEC, "pattern", "interval_ms", "deadline_ms")),
     "read": Kind(read, ("folder", "pattern", "content", "max_bytes"), ("head", "space", "folders")),
     "write": Kind(write, ("path", "data", "expect"), ("parents", "keep")),
-    "remove": Kind(remove, ("path", "expect")),
+    "remove": Kind(remove, ("path", "expect"), ("tree",)),
     "copy": Kind(copy, ("from", "path", "expect"), ("parents",)),
     "fetch": Kind(fetch, ("url", "path", "sha256", "max_bytes", "timeout_ms")),
     "each": Kind(each, ("over", "pattern", *_EXEC)),

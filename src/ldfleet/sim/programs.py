@@ -19,12 +19,13 @@ _NO_TASKS = "INFO: No tasks are running which match the specified criteria.\r\n"
 _TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
 
-def _said(machine: Windows, code: int, text: str, seconds: float = _SHORT) -> Answer:
+def said(machine: Windows, code: int, text: str, seconds: float = _SHORT) -> Answer:
+    """What a console program of this machine prints, in its code page."""
     page = machine.registry.get("HKLM\\SYSTEM\\CurrentControlSet\\Control\\Nls\\CodePage", "OEMCP")
     return Answer(code, text.encode(f"cp{page}", "replace"), seconds=seconds)
 
 
-def _option(words: Sequence[str], name: str) -> str | None:
+def option(words: Sequence[str], name: str) -> str | None:
     """The word after ``/name``, in any case."""
     lowered = [word.lower() for word in words]
     position = lowered.index(name) if name in lowered else -1
@@ -36,10 +37,10 @@ def tasklist(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller)
     filters = [words[position + 1] for position, word in enumerate(words[:-1]) if word.lower() == "/fi"]
     found = [process for process in machine.processes() if all(_matches(process, text) for text in filters)]
     if not found:
-        return _said(machine, 0, _NO_TASKS, _TASKLIST)
+        return said(machine, 0, _NO_TASKS, _TASKLIST)
     verbose = any(word.lower() == "/v" for word in words)
     lines = [_row(machine, process, verbose) for process in found]
-    if (_option(words, "/fo") or "table").lower() != "csv":
+    if (option(words, "/fo") or "table").lower() != "csv":
         lines = [f"{process.image:<28}{process.pid:>6} {'Console' if process.session else 'Services':<12}" for process in found]
     elif not any(word.lower() == "/nh" for word in words):
         lines.insert(
@@ -47,7 +48,7 @@ def tasklist(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller)
             '"Image Name","PID","Session Name","Session#","Mem Usage"'
             + (',"Status","User Name","CPU Time","Window Title"' if verbose else ""),
         )
-    return _said(machine, 0, "".join(f"{line}\r\n" for line in lines), _TASKLIST)
+    return said(machine, 0, "".join(f"{line}\r\n" for line in lines), _TASKLIST)
 
 
 def _matches(process: Running, text: str) -> bool:
@@ -71,36 +72,36 @@ def taskkill(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller)
     victims = [process for process in machine.processes() if str(process.pid) in wanted or process.image.lower() in wanted]
     ended = [process for process in victims if machine.kill(process.pid)]
     if not ended:
-        return _said(machine, 128, f'ERROR: The process "{" ".join(wanted)}" not found.\r\n')
-    return _said(machine, 0, "".join(f"SUCCESS: The process with PID {process.pid} has been terminated.\r\n" for process in ended))
+        return said(machine, 128, f'ERROR: The process "{" ".join(wanted)}" not found.\r\n')
+    return said(machine, 0, "".join(f"SUCCESS: The process with PID {process.pid} has been terminated.\r\n" for process in ended))
 
 
 def schtasks(machine: Windows, words: Sequence[str], _raw: str, caller: Caller) -> Answer:
     """``/Create /TN N /XML F /F``, ``/Run /TN N``, ``/Delete /TN N /F``. Tasks are named in any case."""
-    name = (_option(words, "/tn") or "").lstrip("\\")
+    name = (option(words, "/tn") or "").lstrip("\\")
     verb = next((word.lower() for word in words if word.lower() in ("/create", "/run", "/delete")), "")
     if not name or not verb:
-        return _said(machine, 1, "ERROR: Invalid syntax.\r\n")
+        return said(machine, 1, "ERROR: Invalid syntax.\r\n")
     if verb == "/create":
-        return _create(machine, name, _option(words, "/xml") or "", caller)
+        return _create(machine, name, option(words, "/xml") or "", caller)
     task = machine.tasks.get(name.lower())
     if task is None:
-        return _said(machine, 1, "ERROR: The system cannot find the file specified.\r\n")
+        return said(machine, 1, "ERROR: The system cannot find the file specified.\r\n")
     if verb == "/delete":
         del machine.tasks[name.lower()]
-        return _said(machine, 0, f'SUCCESS: The scheduled task "{name}" was successfully deleted.\r\n')
+        return said(machine, 0, f'SUCCESS: The scheduled task "{name}" was successfully deleted.\r\n')
     machine.run_task(task)
-    return _said(machine, 0, f'SUCCESS: Attempted to run the scheduled task "{name}".\r\n')
+    return said(machine, 0, f'SUCCESS: Attempted to run the scheduled task "{name}".\r\n')
 
 
 def _create(machine: Windows, name: str, path: str, caller: Caller) -> Answer:
     if caller.user != machine.service.user and caller.session == 0:
-        return _said(machine, 1, "ERROR: Access is denied.\r\n")
+        return said(machine, 1, "ERROR: Access is denied.\r\n")
     try:
         # The tool wants the file in the encoding that its declaration names; schtasks itself exports UTF-16 with a byte order mark.
         root = ElementTree.fromstring(machine.drive.local(path).read_bytes().decode("utf-16").partition("?>")[2])  # noqa: S314 - no DTD survives
     except (OSError, ValueError, ElementTree.ParseError) as error:
-        return _said(machine, 1, f"ERROR: The task XML is malformed. {error}\r\n")
+        return said(machine, 1, f"ERROR: The task XML is malformed. {error}\r\n")
 
     def text(where: str, standard: str) -> str:
         node = root.find("/".join(f"{_TASK}{part}" for part in where.split("/")))
@@ -116,7 +117,7 @@ def _create(machine: Windows, name: str, path: str, caller: Caller) -> Answer:
         runs_on_battery=text("Settings/DisallowStartIfOnBatteries", "true") == "false",
         priority=int(text("Settings/Priority", "7")),
     )
-    return _said(machine, 0, f'SUCCESS: The scheduled task "{name}" has successfully been created.\r\n')
+    return said(machine, 0, f'SUCCESS: The scheduled task "{name}" has successfully been created.\r\n')
 
 
 def icacls(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> Answer:
@@ -127,24 +128,24 @@ def icacls(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -
     except ValueError:
         there = False
     if not there:
-        return _said(machine, 2, f"{path}: The system cannot find the file specified.\r\n")
+        return said(machine, 2, f"{path}: The system cannot find the file specified.\r\n")
     grants = [word.rpartition(":")[0] for word in words[1:] if re.search(r":\([^:]*\)?[A-Z,()]*\Z", word) and not word.startswith("/")]
     if grants:
         machine.rights[path] = frozenset(grants)
-    return _said(machine, 0, f"processed file: {path}\r\nSuccessfully processed 1 files; Failed processing 0 files\r\n")
+    return said(machine, 0, f"processed file: {path}\r\nSuccessfully processed 1 files; Failed processing 0 files\r\n")
 
 
 def certutil(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> Answer:
     """``-hashfile FILE SHA256``: three lines, the hash in the second (Windows 10 and later; older ones put blanks between its bytes)."""
     if len(words) != 3 or words[0].lower() != "-hashfile" or words[2].lower() != "sha256":
-        return _said(machine, 1, "CertUtil: Unknown arg\r\n")
+        return said(machine, 1, "CertUtil: Unknown arg\r\n")
     try:
         digest = hashlib.sha256(machine.drive.local(words[1]).read_bytes()).hexdigest()
     except (OSError, ValueError):
         text = "CertUtil: -hashfile command FAILED: 0x80070002 (WIN32: 2 ERROR_FILE_NOT_FOUND)\r\n"
-        return _said(machine, -2147024894, text + "CertUtil: The system cannot find the file specified.\r\n")
-    said = f"SHA256 hash of {words[1]}:\r\n{digest}\r\nCertUtil: -hashfile command completed successfully.\r\n"
-    return _said(machine, 0, said, _TASKLIST)
+        return said(machine, -2147024894, text + "CertUtil: The system cannot find the file specified.\r\n")
+    text = f"SHA256 hash of {words[1]}:\r\n{digest}\r\nCertUtil: -hashfile command completed successfully.\r\n"
+    return said(machine, 0, text, _TASKLIST)
 
 
 _PROGRAMS: Mapping[str, Callable[..., Answer]] = {

@@ -55,6 +55,12 @@ class Registry:
         for path in [path for path in self._keys if path == low or path.startswith(low + "\\")]:
             del self._keys[path]
 
+    def remove_value(self, key: str, name: str) -> None:
+        """Delete one value."""
+        found = self._keys.get(_full(key).lower())
+        if found is not None:
+            found[1].pop(name.lower(), None)
+
     def entries(self) -> Iterable[tuple[str, str, Value]]:
         """Every value: key, name, value."""
         for path, values in self._keys.values():

@@ -112,6 +112,8 @@ class Windows:
         self.desktop = desktop
         self.service = Caller(admin)
         self.on_battery = False
+        #: Bytes free on the drive.
+        self.disk_free = 2**40
         self.tasks: dict[str, Task] = {}
         #: Folders whose rights were set: path in lower case -> accounts that may open it (as icacls names them).
         self.rights: dict[str, frozenset[str]] = {}
@@ -123,6 +125,10 @@ class Windows:
         self.program_seconds = 0.0
         #: How a task's program is started (set by the host, which knows the engine).
         self.launch_task: Callable[[Caller, Task], None] = lambda _caller, _task: None
+        #: What finds the program in a file that came here later (laid.py).
+        self.laid: Callable[[str], Program | None] = lambda _path: None
+        #: Whether LDPlayer's repair tool has registered the VM's service.
+        self.vm_service = False
         self.next_pid = 4000
         self._next_job = itertools.count(1)
         self._orphans: list[Running] = []
@@ -153,7 +159,7 @@ class Windows:
 
     def run_program(self, path: str, arguments: Sequence[str], raw: str, caller: Caller) -> Answer | None:
         """Start a program by its full Windows path; None when there is none."""
-        program = self.programs.get(path.lower())
+        program = self.programs.get(path.lower()) or self.laid(path)
         if program is None:
             return None
         with self.lock:
@@ -166,6 +172,10 @@ class Windows:
     def commands(self, program: str = "ldconsole.exe") -> list[tuple[str, ...]]:
         """The arguments of every start of a program so far, in order."""
         return [start.words for start in self.history if start.program.lower() == program]
+
+    def in_use(self, path: Path) -> bool:
+        """Whether a file is a program that runs, which Windows lets nobody replace or delete."""
+        return False
 
     def touch(self, path: Path) -> None:
         """A file was changed now, by the machine's own clock."""

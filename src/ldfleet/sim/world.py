@@ -9,7 +9,7 @@ import json
 import os
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,30 @@ class World(Windows):
             if spec.installed and spec.first_emulator:
                 self._make(0, None)
             self.save()
+
+    def move_in(self, spec: Spec) -> None:
+        """LDPlayer's programs lie in a folder now, or those of another version: emulators that lie there are its own."""
+        self.spec = spec
+        self._config_folder = self.drive.local(f"{spec.install_dir}\\vms\\config")
+        self._config_folder.mkdir(parents=True, exist_ok=True)
+        self._configs.clear()
+        self.save()
+
+    def look_after_folder(self) -> None:
+        """What became of LDPlayer's folder: without its console it is installed no more, and emulators whose disks are gone are gone."""
+        if self.spec.installed and not self.drive.local(f"{self.spec.install_dir}\\ldconsole.exe").is_file():
+            self.spec = replace(self.spec, installed=False)
+        for index in [index for index, instance in self.instances.items() if not self._disks(instance).is_dir()]:
+            del self.instances[index]
+
+    def in_use(self, path: Path) -> bool:
+        return any(
+            world.spec.installed
+            and path.suffix.lower() == ".exe"
+            and any(instance.launched is not None for instance in world.instances.values())
+            and path.is_relative_to(world.drive.local(world.spec.install_dir))
+            for world in (self, *self.beside)
+        )
 
     def join(self, other: World) -> None:
         """Another LDPlayer, with its own emulators, on this machine: drive and clock are the same already, the rest of Windows becomes so."""

@@ -1,0 +1,373 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An LDPlayer on a host: what a task wants of it, what is there, and what is to be done. How that is carried out is in laying.py.
+
+Neither LDPlayer's installer nor its uninstaller is known to run without a person (winget-pkgs #153615, #95662). What works is what portable
+packages do: unpack the programs, say in the registry where they lie, have LDPlayer's own repair tool register its VM service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._host import operations
+from .._host.batch import HostFacts, Reply, Result
+from .._host.operations import Operation
+from . import backups, conversation, observed, sources
+from .conversation import Json
+from .dialect import CONSOLE, DIALECTS, OLD_CONSOLE, Dialect
+from .errors import BadOption, BadOptions, Foreign, Guarded, Refused, Unreadable
+from .options import shown
+
+#: What ldfleet installed, one file an install: not in LDPlayer's folder, since whoever removes half of that must still know whose it is.
+MARKS = r"{programdata}\ldfleet\installs"
+TASKLIST = r"{systemroot}\System32\tasklist.exe"
+REG = r"{systemroot}\System32\reg.exe"
+#: What runs while an emulator or LDPlayer's window does: 9 and 14 call their VM alike (scoop's uninstall.bat).
+IMAGES = ("dnplayer.exe", "dnmultiplayer.exe", "LdBoxHeadless.exe", "Ld9BoxHeadless.exe")
+PLAYER = "dnplayer.exe"
+_SOURCES = (".zip", ".7z", ".exe")
+_QUERY_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a task says. ``state``: present, repaired or absent. ``source``: an address or a file that the host reaches. ``timeout``: seconds for each of
+    fetching, unpacking and copying. ``running``: refuse or stop."""
+
+    state: str
+    dialect: Dialect
+    folder: str
+    source: str
+    sha256: str
+    release: str
+    adopt: bool
+    running: str
+    max_destroy: int
+    timeout: int
+    desktop: str
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"LDPlayer {self.dialect.version}"
+
+    @property
+    def pulled(self) -> bool:
+        """Whether the host fetches it from an address."""
+        return sources.is_address(self.source)
+
+    @property
+    def suffix(self) -> str:
+        """.zip, .7z or .exe, in lower case."""
+        return next((suffix for suffix in _SOURCES if re.split("[?#]", self.source)[0].lower().endswith(suffix)), "")
+
+    @property
+    def staging(self) -> str:
+        """Where it is unpacked: beside its place, so that nothing crosses drives."""
+        return f"{self.folder}.ldfleet-new"
+
+    @property
+    def mark(self) -> str:
+        """The file that says what ldfleet installed there."""
+        return f"{hashlib.sha256(self.folder.lower().encode()).hexdigest()[:16]}.json"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """``done``: whether the last work came to its end. ``sha256``: of what was unpacked."""
+
+    sha256: str
+    release: str
+    version: int
+    done: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """``programs``: whether the console and the player are there. ``strange``: something else that the folder holds, or nothing. ``emulators``: folders of emulators. ``running``: what of LDPlayer runs, for people.
+
+    ``keys``: LDPlayer's registry keys of this version, with the folder that each names (None: no such value). ``free_bytes``: -1 where unknown.
+    """
+
+    host: HostFacts
+    programs: bool
+    exists: bool
+    strange: str
+    mark: Mark | None
+    mark_sha256: str
+    emulators: tuple[str, ...]
+    running: tuple[str, ...]
+    keys: Mapping[str, str | None]
+    free_bytes: int
+
+    @property
+    def ours(self) -> bool:
+        """Whether ldfleet installed it."""
+        return self.mark is not None
+
+    def free_keys(self, folder: str) -> list[str]:
+        """The keys that name this folder or nothing: those of another install of the same version are left alone."""
+        return [key for key, value in self.keys.items() if value is None or same(value, folder)]
+
+    def registered(self, folder: str) -> bool:
+        """Whether a key names this folder."""
+        return any(value is not None and same(value, folder) for value in self.keys.values())
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two spellings mean the same folder."""
+    return backups.spelled(one).lower() == backups.spelled(other).lower()
+
+
+def wish(given: Mapping[str, Any]) -> Wish:
+    """From a module's options. Raises BadOptions."""
+    problems = [BadOption(option, problem, advice) for option, problem, advice in _faults(given)]
+    if problems:
+        raise BadOptions(problems)
+    dialect = next(row for row in DIALECTS if row.version == given["ldplayer_version"])
+    return Wish(
+        given["state"], dialect, backups.spelled(given["install_dir"] or f"C:\\{dialect.folders[0]}"), given["source"] or "",
+        (given["sha256"] or "").lower(), given["release"] or "", given["adopt"], given["running"], given["max_destroy"], given["timeout"],
+        given["desktop_session"],
+    )  # fmt: skip
+
+
+def _faults(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    if given["state"] != "absent":
+        for option in ("source", "sha256"):
+            if not given[option]:
+                yield option, "is missing", f"state {given['state']} needs it"
+    if given["source"]:
+        problem = _source_problem(given["source"])
+        if problem:
+            yield "source", f"is {shown(sources.public(given['source']))}", problem
+    if given["sha256"] and not re.fullmatch(r"[0-9A-Fa-f]{64}", given["sha256"]):
+        yield "sha256", f"is {shown(given['sha256'])}", "64 hexadecimal digits are wanted"
+    if given["install_dir"] is not None:
+        folder = given["install_dir"]
+        problem = backups.folder_problem(folder) or _place_problem(backups.spelled(folder))
+        if problem:
+            yield "install_dir", f"is {shown(folder)}", problem
+    if given["release"] and not re.fullmatch(r"[0-9A-Za-z._+-]{1,64}", given["release"]):
+        yield "release", f"is {shown(given['release'])}", "letters, digits, dots and dashes are wanted, such as 9.5.37"
+    if not 60 <= given["timeout"] <= 7200:
+        yield "timeout", f"is {given['timeout']}", "60 to 7200 seconds is wanted"
+    if given["max_destroy"] < 0:
+        yield "max_destroy", f"is {given['max_destroy']}", "0 or more is wanted"
+
+
+def _source_problem(source: str) -> str | None:
+    problem = sources.address_problem(source) if sources.is_address(source) else backups.folder_problem(source)
+    if problem:
+        return problem
+    if not any(re.split("[?#]", source)[0].lower().endswith(suffix) for suffix in _SOURCES):
+        return f"one of {', '.join(_SOURCES)} is wanted: what tar or 7-Zip unpacks"
+    return None
+
+
+def _place_problem(folder: str) -> str | None:
+    """Where no LDPlayer shall lie. The programs run from there, and `absent` removes it whole."""
+    parts = folder.split("\\")
+    if folder.startswith("\\\\"):
+        return "a folder on a drive of the host is wanted"
+    if len(parts) < 2 or not parts[1]:
+        return "a folder of its own is wanted, not a whole drive"
+    if len(parts) < 3 and parts[1].lower() in ("windows", "program files", "program files (x86)", "programdata", "users"):
+        return "it is one of Windows' own folders"
+    if parts[1].lower() == "windows":
+        return "it is one of Windows' own folders"
+    return None
+
+
+# ---- looking ------------------------------------------------------------------------------------------------------------------------
+def look(wanted: Wish) -> tuple[Operation, ...]:
+    """One batch that tells everything the decision needs."""
+    folder = wanted.folder
+    return (
+        operations.find("at", [{"path": folder}], CONSOLE),
+        operations.listing("programs", folder, "*", space=True, folders=True),
+        operations.listing("disks", f"{folder}\\vms", "leidian*", folders=True),
+        operations.read("mark", MARKS, wanted.mark),
+        operations.execute("living", TASKLIST, ["/FO", "CSV", "/NH"], _QUERY_MS, exits=(0,)),
+        operations.execute("list2", rf"{{at}}\{CONSOLE}", ["list2"], observed.QUERY_TIMEOUT_MS, exits=(0,)),
+        *(_query(number, key) for number, key in enumerate(wanted.dialect.keys)),
+    )
+
+
+def _query(number: int, key: str) -> Operation:
+    return operations.execute(f"key.{number}", REG, ["query", f"HKCU\\SOFTWARE\\{key}", "/v", "InstallDir"], _QUERY_MS, exits=(0, 1))
+
+
+def found(reply: Reply, wanted: Wish) -> Found:
+    """Understand the answers to ``look``. Raises Host or Unreadable."""
+    programs = conversation.expect(reply, "programs", f"looking into {wanted.folder}")
+    disks = conversation.expect(reply, "disks", f"looking into {wanted.folder}\\vms")
+    names = {str(item["name"]).lower() for item in programs.values["files"]}
+    inner = {str(item["name"]).lower() for item in programs.values.get("folders") or ()}
+    mark, digest = _mark(conversation.expect(reply, "mark", f"looking into {MARKS}"), reply.host.name)
+    return Found(
+        host=reply.host,
+        programs=PLAYER in names and not names.isdisjoint((CONSOLE, OLD_CONSOLE)),
+        exists=bool(programs.values["exists"]),
+        strange=next((name for name in sorted(names | inner) if name != "vms"), ""),
+        mark=mark,
+        mark_sha256=digest,
+        emulators=tuple(
+            str(item["name"]) for item in disks.values.get("folders") or () if re.fullmatch(r"(?i)leidian\d+", str(item["name"]))
+        ),
+        running=_running(reply),
+        keys={key: _folder(reply, number, key) for number, key in enumerate(wanted.dialect.keys)},
+        free_bytes=int(programs.values.get("free_bytes") or -1),
+    )
+
+
+def _mark(result: Result, host: str) -> tuple[Mark | None, str]:
+    files = result.values["files"]
+    if not files:
+        return None, "absent"
+    try:
+        document = json.loads(Result("mark", "ok", files[0]).data("data"))
+        values = {name: document[name] for name in ("sha256", "release", "ldplayer_version", "done")}
+        if document["version"] != 1 or not all(map(isinstance, values.values(), (str, str, int, bool))):
+            raise ValueError("it has another form")
+    except (ValueError, KeyError, TypeError) as error:
+        advice = "Nothing was touched. Remove the file if it is of no use, and adopt LDPlayer anew (adopt: true)"
+        raise Unreadable(host, f"{MARKS}\\{files[0]['name']} cannot be understood ({error})", advice) from error
+    return Mark(values["sha256"], values["release"], values["ldplayer_version"], values["done"]), str(files[0].get("sha256", "any"))
+
+
+def mark_text(wanted: Wish, done: bool) -> bytes:
+    """What the mark holds. The address is not in it: it may have a key in it."""
+    document = {
+        "version": 1, "install_dir": wanted.folder, "ldplayer_version": wanted.dialect.version, "release": wanted.release,
+        "sha256": wanted.sha256, "done": done,
+    }  # fmt: skip
+    return json.dumps(document, indent=1).encode("ascii") + b"\n"
+
+
+def _running(reply: Reply) -> tuple[str, ...]:
+    """Titles where LDPlayer's console tells them, else what processes there are: they may be another LDPlayer's, but who knows."""
+    listed = reply.results["list2"]
+    if listed.ok:
+        try:
+            rows = observed.parse_list2(listed.data("stdout"), reply.host.name) if listed.data("stdout").strip() else []
+        except Unreadable:
+            rows = None
+        if rows is not None:
+            living = [row for row in rows if row.pid > 0 or row.vm_pid > 0 or row.state]
+            return tuple(row.title.decode("utf-8", "replace") for row in living)
+    images = conversation.expect(reply, "living", "looking at its processes").data("stdout").lower()
+    return tuple(image for image in IMAGES if f'"{image}"'.lower().encode() in images)
+
+
+def _folder(reply: Reply, number: int, key: str) -> str | None:
+    """What `reg query` tells: four blanks, the name, the kind, the value. Only its headings are translated."""
+    said = conversation.expect(reply, f"key.{number}", f"asking the registry for {key}").data("stdout")
+    told = re.search(rb"InstallDir\s+REG_(?:EXPAND_)?SZ\s+(\S[^\r\n]*)", said, re.IGNORECASE)
+    return told[1].decode("utf-8", "replace").strip() if told else None
+
+
+# ---- deciding -----------------------------------------------------------------------------------------------------------------------
+#: What is to be done, and why; the order is that of the work.
+Steps = tuple[Json, ...]
+
+
+def decide(wanted: Wish, there: Found) -> Steps:
+    """The steps; none where all is as wanted. Raises Refused or Guarded, with nothing touched."""
+    steps = _removal(wanted, there) if wanted.state == "absent" else _laying(wanted, there)
+    verbs = [step["action"] for step in steps]
+    if not steps or verbs == ["register"]:
+        return _on_the_desktop(wanted, there, steps)
+    if there.running and wanted.running == "refuse":
+        raise Refused(
+            there.host.name,
+            f"{wanted.name} cannot be changed while it runs: {_listed(there.running)}",
+            "Stop that first, or say running: stop",
+        )
+    stop = [conversation.action("stop", wanted.name, f"{_listed(there.running)} runs")] if there.running else []
+    return _on_the_desktop(wanted, there, (*stop, *steps))
+
+
+def outstanding(wanted: Wish, there: Found) -> str:
+    """What still differs after the work, in words; empty where nothing does."""
+    if wanted.state == "absent":
+        return f"{wanted.folder} is still there" if there.exists or there.ours else ""
+    done = Wish(**{**vars(wanted), "state": "present"})
+    return "; ".join(str(step["text"]) for step in _laying(done, there))
+
+
+def _on_the_desktop(wanted: Wish, there: Found, steps: Steps) -> Steps:
+    """LDPlayer's keys, and with them everything that it is told, belong to the user at the desktop."""
+    if steps and wanted.desktop != "never" and there.host.place != "desktop":
+        raise Refused(
+            there.host.name, f"{wanted.name} belongs to the user at the desktop, and nobody is logged on",
+            "Have one logged on (windows_autologon_user of the role windows), or set desktop_session: never for the connection's own account",
+        )  # fmt: skip
+    return steps
+
+
+def _laying(wanted: Wish, there: Found) -> Steps:
+    mark, name = there.mark, wanted.name
+    if mark is not None and mark.version != wanted.dialect.version:
+        raise Refused(
+            there.host.name, f"{wanted.folder} holds LDPlayer {mark.version}, and {name} is wanted there", "Give each a folder of its own"
+        )
+    if mark is None and there.programs and not wanted.adopt:
+        if wanted.state == "repaired":
+            raise Foreign(there.host.name, f"{name} in {wanted.folder} was not installed by ldfleet", "Say adopt: true to take it over")
+        return ()
+    if mark is None and not there.programs and there.strange:
+        raise Refused(
+            there.host.name,
+            f"{wanted.folder} is no LDPlayer's folder: it holds {shown(there.strange)}",
+            "Name a folder of its own (install_dir)",
+        )
+    verb, why = _reason(wanted, there)
+    if verb == "register" and not there.free_keys(wanted.folder):
+        return ()  # its keys are taken by another install of the same version: whoever means this one names its folder
+    return (conversation.action(verb, name, why),) if verb else ()
+
+
+def _reason(wanted: Wish, there: Found) -> tuple[str, str]:
+    mark = there.mark
+    release = f" {wanted.release}" if wanted.release else ""
+    if mark is None:
+        return ("upgrade", f"{wanted.folder} is taken over") if there.programs else ("install", f"{wanted.folder} has none")
+    if mark.sha256 != wanted.sha256:
+        return "upgrade", f"to{release} sha256 {wanted.sha256[:12]}, from {mark.release or 'sha256 ' + mark.sha256[:12]}"
+    if not mark.done:
+        return "repair", "the last work on it did not come to its end"
+    if not there.programs:
+        return "repair", f"{CONSOLE} or {PLAYER} is gone"
+    if wanted.state == "repaired":
+        return "repair", "is asked for"
+    if not there.registered(wanted.folder):
+        return "register", "the registry does not name its folder"
+    return "", ""
+
+
+def _removal(wanted: Wish, there: Found) -> Steps:
+    if not there.exists and not there.ours:
+        return ()
+    if not there.ours:
+        raise Foreign(
+            there.host.name, f"{wanted.name} in {wanted.folder} was not installed by ldfleet", "Use its own uninstaller, or adopt it first"
+        )
+    count = len(there.emulators)
+    if count > wanted.max_destroy:
+        raise Guarded(
+            there.host.name,
+            f"{wanted.folder} holds {count} emulator{'s' if count != 1 else ''}, which would go with it, and max_destroy is {wanted.max_destroy}",
+            f"Back them up (ldfleet.ldplayer.emulator_backup), then say max_destroy: {count}",
+        )
+    with_it = f", with {count} emulator{'s' if count != 1 else ''}" if count else ""
+    return (conversation.action("remove", wanted.name, f"{wanted.folder} is unwanted{with_it}"),)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(map(shown, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
