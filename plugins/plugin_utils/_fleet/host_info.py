@@ -40,9 +40,16 @@ def result(of: Wanted, reply: Reply, began: float, ended: float) -> dict[str, An
             "powershell": reply.host.powershell,
             "ansi_code_page": reply.host.acp,
             "oem_code_page": reply.host.oemcp,
-            "time": datetime.fromtimestamp(reply.host.time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "time": _time(reply.host.time_ms),
         },
     }
+
+
+def _time(time_ms: int) -> str | None:
+    try:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def skew(time_ms: int, began: float, ended: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import laid, layout, ldconsole, programs, programs_files
+from . import laid, layout, ldconsole, probe, programs, programs_files
 from .clock import Clock
 from .drive import Drive
 from .layout import Spec
@@ -24,7 +24,7 @@ def assemble(
 ) -> World:
     """A machine with everything that stands on it, from its state in ``folder`` or new. ``beside``: further LDPlayers on it."""
     world = World(folder, name, spec, clock, drive, seed)
-    world.install({**programs.PROGRAMS, **programs_files.PROGRAMS})
+    world.install({**programs.PROGRAMS, **programs_files.PROGRAMS, **probe.PROGRAMS})
     world.laid = laid.finder(world)
     if spec.installed:
         world.install(dict.fromkeys(layout.consoles(spec), ldconsole.run))

@@ -64,12 +64,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Running:
-    """One process as tasklist shows it."""
+    """One process as tasklist shows it. ``path``: of its program, empty where nobody may see it."""
 
     pid: int
     image: str
     session: int
     user: str
+    path: str = ""
 
 
 @dataclass
@@ -129,6 +130,8 @@ class Windows:
         self.laid: Callable[[str], Program | None] = lambda _path: None
         #: Whether LDPlayer's repair tool has registered the VM's service.
         self.vm_service = False
+        #: Questions of ldfleet's probe (or keys of the registry) that this Windows does not answer, and the reason that it gives.
+        self.unanswered: dict[str, str] = {}
         self.next_pid = 4000
         self._next_job = itertools.count(1)
         self._orphans: list[Running] = []
@@ -200,9 +203,9 @@ class Windows:
         shell = [Running(2400, "explorer.exe", desktop.session, desktop.user)] if desktop else []
         return [*shell, *self._orphans]
 
-    def orphan(self, image: str) -> None:
+    def orphan(self, image: str, path: str = "") -> None:
         """A process that nobody waits for any more."""
-        self._orphans.append(Running(self.new_pid(), image, 0, "SYSTEM"))
+        self._orphans.append(Running(self.new_pid(), image, 0, "SYSTEM", path))
 
     def kill(self, pid: int) -> bool:
         """End a process the hard way; False when there is none."""
