@@ -77,7 +77,9 @@ def _present(facts: Facts) -> list[Facts]:
 def _no_ldplayer(facts: Facts) -> Judgement:
     if facts["ldplayer"] is None:
         return _UNKNOWN
-    there = [f"LDPlayer {one['build'] or one['ldplayer_version'] or 'of unknown version'} in {one['install_dir']}" for one in _present(facts)]
+    there = [
+        f"LDPlayer {one['build'] or one['ldplayer_version'] or 'of unknown version'} in {one['install_dir']}" for one in _present(facts)
+    ]
     return not there, _list(there) or "neither the registry nor the usual folders lead to one"
 
 
@@ -85,7 +87,9 @@ def _broken(facts: Facts) -> Judgement:
     if facts["ldplayer"] is None:
         return _UNKNOWN
     gone = [one["install_dir"] for one in facts["ldplayer"] if not one["console"]]
-    return bool(gone), f"the registry leads to {_list(gone)}, where there is no ldconsole.exe" if gone else "every folder in the registry has its console"
+    return bool(
+        gone
+    ), f"the registry leads to {_list(gone)}, where there is no ldconsole.exe" if gone else "every folder in the registry has its console"
 
 
 def _no_data(facts: Facts) -> Judgement:
@@ -99,7 +103,9 @@ def _no_driver(facts: Facts) -> Judgement:
     if not any(one["ldplayer_version"] in (9, 14) for one in _present(facts)) or facts["drivers"] is None:
         return _UNKNOWN
     names = [str(driver["name"]) for driver in facts["drivers"]]
-    return "ld9boxsup" not in map(str.lower, names), f"Windows has the drivers {_list(names)}" if names else "Windows has no driver of LDPlayer"
+    return "ld9boxsup" not in map(
+        str.lower, names
+    ), f"Windows has the drivers {_list(names)}" if names else "Windows has no driver of LDPlayer"
 
 
 # ---- the desktop --------------------------------------------------------------------------------------------------------------------
@@ -124,7 +130,9 @@ def _remote_only(facts: Facts) -> Judgement:
 
 def _no_autologon(facts: Facts) -> Judgement:
     on = facts["autologon"]["enabled"]
-    return _flagged(None if on is None else not on, "automatic logon is off", f"{facts['autologon']['user'] or 'somebody'} logs on by itself")
+    return _flagged(
+        None if on is None else not on, "automatic logon is off", f"{facts['autologon']['user'] or 'somebody'} logs on by itself"
+    )
 
 
 def _clear_password(facts: Facts) -> Judgement:
@@ -162,7 +170,10 @@ def _hypervisor(facts: Facts) -> Judgement:
     if not told["hypervisor"]:
         return False, "no hypervisor runs"
     on = [name for name, value in told["features"].items() if value]
-    why = _list([*on, *(["virtualization-based security"] if told["vbs"] == "running" else [])]) or "nothing that is on here: is this a virtual machine?"
+    why = (
+        _list([*on, *(["virtualization-based security"] if told["vbs"] == "running" else [])])
+        or "nothing that is on here: is this a virtual machine?"
+    )
     old = _old(facts)
     return bool(old), f"a hypervisor runs (because of {why})" + (f" beside {_list(old)}" if old else "; LDPlayer 14 works with it")
 
@@ -172,7 +183,9 @@ def _memory_integrity(facts: Facts) -> Judgement:
     if on is None or facts["ldplayer"] is None:
         return _UNKNOWN
     old = _old(facts)
-    return on and bool(old), ("memory integrity runs" + (f" beside {_list(old)}" if old else "; LDPlayer 14 works with it")) if on else "it does not run"
+    return on and bool(old), (
+        "memory integrity runs" + (f" beside {_list(old)}" if old else "; LDPlayer 14 works with it")
+    ) if on else "it does not run"
 
 
 def _no_gpu(facts: Facts) -> Judgement:
@@ -245,7 +258,8 @@ def _updates(facts: Facts) -> Judgement:
     if told["automatic"] is None or told["restarts_with_users"] is None or told["active_hours_by_policy"] is None:
         return _UNKNOWN
     hours = " to ".join(map(str, told["active_hours"] or ())) or "Windows' own choice"
-    return not told["active_hours_by_policy"], f"no policy keeps updates from it; active hours are {hours}" if not told["active_hours_by_policy"] else f"active hours {hours}"
+    kept = bool(told["active_hours_by_policy"])
+    return not kept, f"active hours are {hours}" + ("" if kept else ", and no policy keeps updates from a restart")
 
 
 def _defender(facts: Facts) -> Judgement:
@@ -255,7 +269,9 @@ def _defender(facts: Facts) -> Judgement:
     if told["running"] is None or told["exclusions"] is None or not _present(facts):
         return _UNKNOWN
     kept = [path.rstrip("\\").lower() for path in told["exclusions"]]
-    scanned = [one["install_dir"] for one in _present(facts) if not any(f"{one['install_dir']}\\".lower().startswith(f"{path}\\") for path in kept)]
+    scanned = [
+        one["install_dir"] for one in _present(facts) if not any(f"{one['install_dir']}\\".lower().startswith(f"{path}\\") for path in kept)
+    ]
     return bool(scanned), f"it scans {_list(scanned)}" if scanned else "LDPlayer's folders are excluded"
 
 
@@ -265,7 +281,9 @@ def _defender(facts: Facts) -> Judgement:
 def _ours(path: str | None, facts: Facts) -> bool | None:
     if path is None:
         return None
-    return any(path.lower().startswith(f"{one['install_dir']}\\".lower()) for one in facts["ldplayer"] or ()) or "ldplayer9box" in path.lower()
+    return (
+        any(path.lower().startswith(f"{one['install_dir']}\\".lower()) for one in facts["ldplayer"] or ()) or "ldplayer9box" in path.lower()
+    )
 
 
 def _foreign_adb(facts: Facts) -> Judgement:
@@ -299,7 +317,9 @@ def _open_adb(facts: Facts) -> Judgement:
     rules = facts["firewall"]["open_rules"]
     if rules is None:
         return _UNKNOWN
-    told = [f"{rule['name']} ({_list(rule['local_ports']) or 'all ports'} for {_list(rule['remote_addresses']) or 'anybody'})" for rule in rules]
+    told = [
+        f"{rule['name']} ({_list(rule['local_ports']) or 'all ports'} for {_list(rule['remote_addresses']) or 'anybody'})" for rule in rules
+    ]
     return bool(told), _list(told) or "no rule lets anybody in there"
 
 
@@ -375,7 +395,10 @@ def _long_paths(facts: Facts) -> Judgement:
 
 TABLE = (
     Row("LDPlayerMissing", ERROR, _no_ldplayer, "There is nothing that could have emulators", "ldplayer_source", "ldplayer"),
-    Row("VirtualizationOff", ERROR, _no_virtualization, "No emulator starts, or each is too slow to use", "switch it on in the firmware (BIOS or UEFI)"),
+    Row(
+        "VirtualizationOff", ERROR, _no_virtualization, "No emulator starts, or each is too slow to use",
+        "switch it on in the firmware (BIOS or UEFI)",
+    ),
     Row("NoDesktop", ERROR, _no_desktop, "LDPlayer shows windows: no emulator starts while nobody is logged on", "windows_autologon_user", "windows"),
     Row("PowerShellRestricted", ERROR, _language, "The agent cannot run", "let PowerShell run in FullLanguage for the account that connects"),
     Row(
@@ -384,24 +407,45 @@ TABLE = (
     Row("LDPlayerBroken", WARNING, _broken, "LDPlayer's own tools and updates go astray there", "ldplayer_source", "ldplayer"),
     Row("DataFolderMissing", WARNING, _no_data, "LDPlayer keeps its emulators there: they are gone, or on a drive that is", "bring the drive back"),
     Row("DriverMissing", WARNING, _no_driver, "No emulator gets its virtual machine", "ldplayer_source", "ldplayer"),
-    Row("RebootPending", WARNING, _reboot, "Installs and updates wait for it, and Windows may take it at a time of its own", "windows_reboot", "windows"),
+    Row(
+        "RebootPending", WARNING, _reboot, "Installs and updates wait for it, and Windows may take it at a time of its own",
+        "windows_reboot", "windows",
+    ),
     Row("AutologonOff", WARNING, _no_autologon, "After a restart nobody is logged on, and no emulator starts", "windows_autologon_user", "windows"),
     Row(
         "PasswordInRegistry", WARNING, _clear_password, "Every administrator and every backup of the registry can read the user's password",
         "windows_autologon_password", "windows",
     ),
     Row("HypervisorRuns", WARNING, _hypervisor, "Emulators take minutes to boot, and run slowly", "windows_hypervisor", "windows"),
-    Row("MemoryIntegrityRuns", WARNING, _memory_integrity, "It keeps a hypervisor running, and LDPlayer's driver may be refused", "windows_memory_integrity", "windows"),
+    Row(
+        "MemoryIntegrityRuns", WARNING, _memory_integrity, "It keeps a hypervisor running, and LDPlayer's driver may be refused",
+        "windows_memory_integrity", "windows",
+    ),
     Row("SlatMissing", WARNING, _no_slat, "Emulators run many times slower", "take another machine"),
-    Row("GraphicsMissing", WARNING, _no_gpu, "Emulators draw 5 to 10 frames a second, and LDPlayer 14 may not start", "install the GPU and its driver"),
+    Row(
+        "GraphicsMissing", WARNING, _no_gpu, "Emulators draw 5 to 10 frames a second, and LDPlayer 14 may not start",
+        "install the GPU and its driver",
+    ),
     Row("Sleeps", WARNING, _sleeps, "The emulators stop, and the host no longer answers", "windows_stay_awake", "windows"),
     Row("UpdatesRestart", WARNING, _updates, "Windows Update restarts the host under its emulators", "windows_update_hours", "windows"),
-    Row("DefenderScans", WARNING, _defender, "Disks of many GB are scanned whenever they change; starts and clones take longer", "windows_defender_exclusions", "windows"),
+    Row(
+        "DefenderScans", WARNING, _defender, "Disks of many GB are scanned whenever they change; starts and clones take longer",
+        "windows_defender_exclusions", "windows",
+    ),
     Row("DiskNearlyFull", WARNING, _full_disk, "Emulators whose disk cannot grow lose what Android writes", "free some, or remove emulators"),
-    Row("MemoryShort", WARNING, _little_memory, "A further emulator makes Windows page, and all of them slow", "run fewer emulators, or give them less memory"),
+    Row(
+        "MemoryShort", WARNING, _little_memory, "A further emulator makes Windows page, and all of them slow",
+        "run fewer emulators, or give them less memory",
+    ),
     Row("PagefileMissing", WARNING, _no_pagefile, "When memory runs out, emulators are ended instead of slowed", "windows_pagefile", "windows"),
-    Row("AdbForeign", WARNING, _foreign_adb, "Two versions of adb end each other's server, and emulators drop out", "end that program, or give it LDPlayer's adb.exe"),
-    Row("AdbPortsTaken", WARNING, _taken, "The emulator to which the port belongs cannot be reached by adb", "end that program, or move it to other ports"),
+    Row(
+        "AdbForeign", WARNING, _foreign_adb, "Two versions of adb end each other's server, and emulators drop out",
+        "end that program, or give it LDPlayer's adb.exe",
+    ),
+    Row(
+        "AdbPortsTaken", WARNING, _taken, "The emulator to which the port belongs cannot be reached by adb",
+        "end that program, or move it to other ports",
+    ),
     Row("FirewallOff", WARNING, _no_firewall, "The emulators' adb is open to the network", "switch the firewall on"),
     Row(
         "RemoteDesktopEncodes", WARNING, _rdp_encoding, "A remote desktop session ends with error 0x112f while emulators draw", "windows_rdp_hardware_encoding",
@@ -411,7 +455,10 @@ TABLE = (
     Row("WinrmOpen", WARNING, _open_winrm, "Passwords and commands can be read on the way", "winrm_controllers", "winrm"),
     Row("ClockWrong", WARNING, _skew, "Certificates and signatures are refused, and times in reports are wrong", "windows_time_service", "windows"),
     Row("TimeServiceOff", WARNING, _no_time, "The clock drifts", "windows_time_service", "windows"),
-    Row("RemoteDesktopOnly", INFO, _remote_only, "Some hosts lose their emulators' picture when the remote desktop disconnects", "windows_autologon_user", "windows"),
+    Row(
+        "RemoteDesktopOnly", INFO, _remote_only, "Some hosts lose their emulators' picture when the remote desktop disconnects",
+        "windows_autologon_user", "windows",
+    ),
     Row("PowerPlanSaves", INFO, _plan, "The processor is slowed down between an emulator's frames", "windows_power_plan", "windows"),
     Row("LongPathsOff", INFO, _long_paths, "Files deep in folders cannot be copied", "windows_long_paths", "windows"),
 )  # fmt: skip

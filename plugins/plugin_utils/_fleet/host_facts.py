@@ -199,7 +199,8 @@ _ID = re.compile(r"(?i)Microsoft:PowerSettingDataIndex\\\{([0-9a-f-]{36})\}\\AC\
 def _power(told: Answers) -> Facts:
     plan = _text(told.data(questions.SCHEMES, "ActivePowerScheme"))
     guid = plan.strip("{}").lower() if plan else None
-    seconds = {match[1].lower(): _number(row.get("SettingIndexValue")) for row in told.all("standby") or () if (match := _ID.match(str(row.get("InstanceID"))))}
+    rows = [(_ID.match(str(row.get("InstanceID"))), _number(row.get("SettingIndexValue"))) for row in told.all("standby") or ()]
+    seconds = {match[1].lower(): number for match, number in rows if match}
     forced = told.value(questions.STANDBY_POLICY, "ACSettingIndex")
     return {
         "plan": guid,

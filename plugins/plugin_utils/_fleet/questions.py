@@ -180,7 +180,9 @@ def wanted(given: Mapping[str, Any]) -> Wanted:
     for position, item in enumerate(given["registry"]):
         key = item["key"]
         if not _KEY.fullmatch(key) or len(json.dumps(key + item["name"])) > _LONGEST_KEY:
-            problems.append(BadOption(f"registry[{position}].key", f"is {shown(key)}", r"a key such as HKLM\SYSTEM\CurrentControlSet is wanted"))
+            problems.append(
+                BadOption(f"registry[{position}].key", f"is {shown(key)}", r"a key such as HKLM\SYSTEM\CurrentControlSet is wanted")
+            )
     pairs = tuple(dict.fromkeys((item["key"], item["name"]) for item in given["registry"]))
     found = Wanted(pairs, name("features", _NAME), name("services", _NAME), name("firewall_rules", _RULE))
     if problems:
@@ -237,7 +239,16 @@ def _packed(pieces: Iterable[tuple[str, Any]], room: int) -> Iterator[dict[str, 
 
 def _empty(ports: Sequence[Sequence[int]]) -> dict[str, Any]:
     keys = [rf"{full(key)}\FirewallRules" for key in (FIREWALL, FIREWALL_POLICY)]
-    return {"registry": [], "wsman": [], "cim": [], "roles": [], "ports": [*map(list, ports)], "rule_keys": keys, "rule_names": [], "ldplayer": []}
+    return {
+        "registry": [],
+        "wsman": [],
+        "cim": [],
+        "roles": [],
+        "ports": [*map(list, ports)],
+        "rule_keys": keys,
+        "rule_names": [],
+        "ldplayer": [],
+    }
 
 
 def _with(document: Mapping[str, Any], kind: str, piece: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import clock
@@ -50,7 +51,7 @@ def run(world: World, words: Sequence[str], _raw: str, caller: Caller) -> Answer
     questions = _questions(words)
     if questions is None:
         return Answer(1, stderr=_REFUSED, seconds=1.0)
-    lines = [_line(id, lambda work=work: list(work()), world.unanswered) for id, work in _works(world, questions, caller)]
+    lines = [_line(id, work, world.unanswered) for id, work in _works(world, questions, caller)]
     return Answer(0, "".join(lines).encode("ascii"), seconds=_SECONDS)
 
 
@@ -68,8 +69,8 @@ def _questions(words: Sequence[str]) -> Json | None:
     return json.loads(found[1]) if first == _MARK and found else None
 
 
-def _line(id: str, work: Callable[[], list[Any]], unanswered: Mapping[str, str]) -> str:
-    answer = {"id": id, "ms": 1, **({"error": unanswered[id]} if id in unanswered else {"rows": work()})}
+def _line(id: str, work: Callable[[], Iterable[Any]], unanswered: Mapping[str, str]) -> str:
+    answer = {"id": id, "ms": 1, **({"error": unanswered[id]} if id in unanswered else {"rows": list(work())})}
     return f"#ldfleet-fact {json.dumps(answer)} #ldfleet-end\r\n"
 
 
@@ -79,7 +80,7 @@ def _works(world: World, questions: Json, caller: Caller) -> Iterator[tuple[str,
     yield "powershell", lambda: [{"version": "5.1.22621.2506", "edition": "Desktop", "mode": "FullLanguage"}]
     yield "wsman", lambda: [{"name": name, "value": world.system.wsman.get(name, "")} for name in questions["wsman"]]
     for query in questions["cim"]:
-        yield query["id"], lambda query=query: _instances(world, query)
+        yield query["id"], partial(_instances, world, query)
     yield "roles", lambda: _roles(world, questions["roles"])
     yield "listeners", lambda: [row for row in _listeners(world) if any(low <= row["port"] <= high for low, high in questions["ports"])]
     yield "rules", lambda: _rules(world, questions)
@@ -132,7 +133,9 @@ def _live(world: World) -> dict[str, dict[str, Any]]:
     current = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
     client = system.edition == "windows11"
     names = "HKLM\\SYSTEM\\CurrentControlSet\\Control\\ComputerName"
-    waiting = {"HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Component Based Servicing\\RebootPending": {}}
+    waiting: dict[str, dict[str, Any]] = {
+        "HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Component Based Servicing\\RebootPending": {}
+    }
     return {
         current: {"DisplayVersion": "23H2" if client else "21H2", "UBR": 2700, "EditionID": "Professional" if client else "ServerStandard"},
         **{f"{names}\\{kind}": {"ComputerName": world.name} for kind in ("ActiveComputerName", "ComputerName")},
