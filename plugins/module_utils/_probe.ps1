@@ -34,7 +34,7 @@ function ConvertTo-Plain($value) {
 function Write-Answer([string]$id, [scriptblock]$work) {
     $answer = @{ id = $id }
     $began = $clock.ElapsedMilliseconds
-    try { $answer.rows = @(& $work) } catch { $answer.error = Get-Cut $_.Exception.Message }
+    try { $answer.rows = @(@(& $work)[0..299]) } catch { $answer.error = Get-Cut $_.Exception.Message }
     $answer.ms = $clock.ElapsedMilliseconds - $began
     $text = ConvertTo-Json -InputObject $answer -Depth 8 -Compress
     $text = [regex]::Replace($text, '[^\x20-\x7e]', { param($match) '\u{0:x4}' -f [int][char]$match.Value })
@@ -104,7 +104,7 @@ foreach ($query in $questions.cim) {
 # Names that no optional feature has may be those of a server's role.
 Write-Answer 'roles' {
     if ($questions.roles.Count -and (Get-Command Get-WindowsFeature -ErrorAction SilentlyContinue)) {
-        foreach ($role in @(Get-WindowsFeature -Name $questions.roles)) { @{ name = $role.Name; installed = [bool]$role.Installed } }
+        foreach ($role in @(Get-WindowsFeature -Name $questions.roles -ErrorAction SilentlyContinue)) { @{ name = $role.Name; installed = [bool]$role.Installed } }
     }
 }
 

@@ -67,6 +67,14 @@ def _gib(number: int) -> str:
     return f"{number / _GIB:.1f} GiB"
 
 
+def _span(seconds: int) -> str:
+    """A time as one takes it in."""
+    size, unit = next(
+        ((size, unit) for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")) if seconds >= 2 * size), (1, "seconds")
+    )
+    return f"{seconds // size} {unit}"
+
+
 # ---- LDPlayer -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -242,7 +250,7 @@ def _reboot(facts: Facts) -> Judgement:
 
 def _sleeps(facts: Facts) -> Judgement:
     seconds = facts["power"]["sleep_seconds"]
-    return _UNKNOWN if seconds is None else (seconds > 0, f"after {seconds // 60} minutes" if seconds else "it stays awake")
+    return _UNKNOWN if seconds is None else (seconds > 0, f"after {_span(seconds)}" if seconds else "it stays awake")
 
 
 def _plan(facts: Facts) -> Judgement:
@@ -377,7 +385,7 @@ def _skew(facts: Facts) -> Judgement:
     skew = facts["time"]["clock_skew_seconds"]
     if skew is None:
         return _UNKNOWN
-    return abs(skew) > _SKEW, f"it is {abs(skew)} s {'ahead of' if skew > 0 else 'behind'} the controller's" if skew else "it is right"
+    return abs(skew) > _SKEW, f"it is {_span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the controller's" if skew else "it is right"
 
 
 def _no_time(facts: Facts) -> Judgement:

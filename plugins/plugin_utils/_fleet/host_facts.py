@@ -381,8 +381,8 @@ def _rdp(told: Answers) -> Facts:
 
 def features(told: Answers, names: Iterable[str]) -> dict[str, bool | None]:
     """Whether features are on; None of one that Windows does not know, or where nothing is known. (InstallState 1 is on: Win32_OptionalFeature.)"""
-    on = {str(row.get("Name")).lower(): _number(row.get("InstallState")) == 1 for row in told.all("features") or ()}
-    on.update({str(row.get("name")).lower(): row.get("installed") is True for row in told.all("roles") or ()})
+    roles = {str(row.get("name")).lower(): row.get("installed") is True for row in told.all("roles") or ()}
+    on = roles | {str(row.get("Name")).lower(): _number(row.get("InstallState")) == 1 for row in told.all("features") or ()}
     return {name: on.get(name.lower()) for name in names}
 
 

@@ -348,7 +348,7 @@ def read(reply: Reply) -> Answers:
         before = len(found.rows) + len(found.reasons)
         for line in _LINE.findall(result.data("stdout").decode("ascii", "replace")):
             _take(line, found)
-        if not result.ok or result.values.get("exit") or len(found.rows) + len(found.reasons) == before:
+        if not result.ok or result.values.get("truncated") or result.values.get("exit") or len(found.rows) + len(found.reasons) == before:
             found.reasons.setdefault("probe", _why(result))
     return found
 
@@ -356,13 +356,15 @@ def read(reply: Reply) -> Answers:
 def _why(result: Result) -> str:
     if result.problem is not None:
         return f"{result.problem.code}: {result.problem.message}"[:_REASON]
+    if result.values.get("truncated"):
+        return f"powershell.exe printed more than {operations.OUTPUT_CAP} characters"
     printed = " ".join((result.data("stderr") or result.data("stdout")).decode("utf-8", "replace").split())
     return f"powershell.exe exited with {result.values.get('exit')} and printed {shown(printed)}"
 
 
 def _take(line: str, into: Answers) -> None:
     try:
-        answer = json.loads(line)
+        answer = _sound(json.loads(line))
     except (ValueError, RecursionError):
         into.reasons["probe"] = f"a line is no JSON: {shown(line)}"
         return
@@ -375,6 +377,15 @@ def _take(line: str, into: Answers) -> None:
         for row in rows:
             _take_key(row, into)
     into.rows.setdefault(id, []).extend(rows)
+
+
+def _sound(value: Any) -> Any:
+    """The same with every text one that can be printed: halves of characters, as where one was cut, are replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, Mapping):
+        return {_sound(key): _sound(item) for key, item in value.items()}
+    return [_sound(item) for item in value] if isinstance(value, list) else value
 
 
 def listed(value: Any) -> list[Any]:
