@@ -39,14 +39,8 @@ def _findings(of: Checkup, to: Console) -> None:
         return
     table = table_of("", "hosts", "finding, and what it costs", "cure")
     for (finding, _), names in sorted(rows.items(), key=lambda row: (SEVERITIES.index(row[0][0].severity), row[0][1])):
-        told = f"{finding.id}: {finding.found}"
-        table.add_row(
-            Text(finding.severity, _STYLES[finding.severity]),
-            escape(names_of(names)),
-            Text(told),
-            Text(finding.consequence),
-            Text(_cure(finding)),
-        )
+        told = Text(f"{finding.id}: {finding.found}.\n") + Text(f"{finding.consequence}.", "italic")
+        table.add_row(Text(finding.severity, _STYLES[finding.severity]), escape(names_of(names)), told, Text(_cure(finding)))
     block(table, to)
 
 

@@ -130,7 +130,17 @@ _TAKEN = sorted(
     }
     | {"key", "exists", "values", "State", "StartMode", "InstallState", "asked", "error"}
 )
-_IDS = [query.id for query in questions._QUERIES] + ["registry", "powershell", "wsman", "services", "features", "roles", "listeners", "rules", "ldplayer"]
+_IDS = [query.id for query in questions._QUERIES] + [
+    "registry",
+    "powershell",
+    "wsman",
+    "services",
+    "features",
+    "roles",
+    "listeners",
+    "rules",
+    "ldplayer",
+]
 _ROWS = st.lists(st.dictionaries(st.sampled_from(_TAKEN), _JSON, max_size=8) | _JSON, max_size=3)
 
 
