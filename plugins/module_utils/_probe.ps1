@@ -10,6 +10,9 @@
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $PSDefaultParameterValues = @{}
+# PowerShell 7 hands its own path of modules down to a Windows PowerShell that it starts, which then finds modules that are not for it.
+$modules = [Environment]::GetEnvironmentVariable('PSModulePath', 'Machine')
+if ($modules) { $env:PSModulePath = $modules }
 $questions = ConvertFrom-Json -InputObject $ask
 $clock = [Diagnostics.Stopwatch]::StartNew()
 
@@ -127,9 +130,9 @@ Write-Answer 'listeners' {
 }
 
 # Rules as the registry keeps them: Get-NetFirewallRule takes many seconds for what these two keys hold. Told are those that were asked for by name, and
-# those that let anybody in at one of the ports, or at all ports of everything or of a program that LDPlayer brings.
+# those that are about one of the ports, or about all ports of everything or of a program that LDPlayer brings.
 function Test-Rule([string]$rule) {
-    if ($rule -notmatch '\|Action=Allow\|' -or $rule -notmatch '\|Active=TRUE\|' -or $rule -notmatch '\|Dir=In\|') { return $false }
+    if ($rule -notmatch '\|Active=TRUE\|' -or $rule -notmatch '\|Dir=In\|') { return $false }
     if ($rule -match '\|Protocol=(\d+)\|' -and $Matches[1] -ne '6') { return $false }
     $ports = [regex]::Matches($rule, '\|LPort(?:2_10)?=(\d{1,5})(?:-(\d{1,5}))?(?=\|)')
     foreach ($port in $ports) {

@@ -177,6 +177,14 @@ def test_each_planted_fault_is_found_and_nothing_else(tmp_path: Path) -> None:
     assert "planted-secret" not in play.output + json.dumps(play.results)
 
 
+def test_the_rule_of_the_role_closes_the_ports(farm: Farm, tmp_path: Path) -> None:
+    world = farm.hosts[0].world
+    heal(world)
+    world.system.rules["adb"] = Rule("adb", local_ports=["5555-5600"])
+    world.system.rules["ldfleet-adb"] = Rule("ldfleet", action="block", local_ports=["5037", "5554-5682"])
+    assert held(info(farm, tmp_path)) == []
+
+
 def test_memory_integrity_on_a_client(tmp_path: Path) -> None:
     with rig.farm(tmp_path / "farm", spec=replace(Spec(), edition="windows11")) as farm:
         heal(farm.hosts[0].world)

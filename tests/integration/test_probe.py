@@ -201,7 +201,6 @@ def test_hostile_values_stay_values(engine: Path, folder: Path) -> None:
         ("Action=Allow|Active=TRUE|Dir=In|App=C:\\tools\\adb.exe|Protocol=6|Name=x", True),
         ("Action=Allow|Active=TRUE|Dir=In|App=C:\\tools\\other.exe|Protocol=6|Name=x", False),
         ("Action=Allow|Active=FALSE|Dir=In|Protocol=6|LPort=5555|Name=x", False),
-        ("Action=Block|Active=TRUE|Dir=In|Protocol=6|LPort=5555|Name=x", False),
         ("Action=Allow|Active=TRUE|Dir=Out|Protocol=6|LPort=5555|Name=x", False),
         ("Action=Allow|Active=TRUE|Dir=In|Protocol=17|LPort=5555|Name=x", False),
         ("Action=Allow|Active=TRUE|Dir=In|Protocol=6|LPort=RPC|Name=x", False),
@@ -212,6 +211,19 @@ def test_which_rules_let_in_at_adbs_ports(engine: Path, folder: Path, rule: str,
     assert ("AdbPortsOpen" in statuses(told, folder)["True"]) is opens
     # What the probe tells is all that it let through.
     assert bool(told.rows["rules"]) is opens
+
+
+@pytest.mark.parametrize(
+    ("block", "opens"),
+    [
+        ("LPort=5037|LPort2_10=5554-5682", False), ("LPort=5555", False), ("LPort=5554", True), ("Name=all", False), ("LPort=5555|RA4=10.0.0.1", True),
+        ("LPort=5555|App=C:\\x.exe", True),
+    ],
+)  # fmt: skip
+def test_a_rule_that_blocks_everybody_closes_what_another_opens(engine: Path, folder: Path, block: str, opens: bool) -> None:
+    rules = f"a = 'v2|Action=Allow|Active=TRUE|Dir=In|Protocol=6|LPort=5555|'; b = 'v2|Action=Block|Active=TRUE|Dir=In|Protocol=6|{block}|'"
+    told, _ = asked(engine, folder, [f"$world.registry[{RULES}] = @{{ {rules} }}"])
+    assert ("AdbPortsOpen" in statuses(told, folder)["True"]) is opens
 
 
 def test_rules_services_features_and_roles_by_name(engine: Path, folder: Path) -> None:

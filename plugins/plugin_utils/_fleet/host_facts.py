@@ -257,8 +257,8 @@ def _firewall(told: Answers) -> Facts:
         forced = told.value(rf"{questions.FIREWALL_POLICY}\{key}", "EnableFirewall")
         own = told.data(rf"{questions.FIREWALL}\{key}", "EnableFirewall", 0)
         profiles[name] = None if forced is None else _switch(forced.data if forced.exists else own)
-    open_rules = None if told.all("rules") is None else [rule(row) for row in told.all("rules") or () if _opens(str(row.get("rule")))]
-    return {"profiles": profiles, "open_rules": open_rules}
+    rows = told.all("rules")
+    return {"profiles": profiles, "open_rules": None if rows is None else _open([rule(row) for row in rows])}
 
 
 def rule(row: Mapping[str, Any]) -> Facts:
@@ -286,22 +286,30 @@ def rule(row: Mapping[str, Any]) -> Facts:
     }
 
 
-def _opens(text: str) -> bool:
-    """Whether a rule is one that lets in; of these the probe tells only such as open adb's ports, and those that were asked for by name."""
-    told = rule({"rule": text})
-    if not (told["enabled"] and told["action"] == "allow" and told["direction"] == "in" and told["protocol"] in ("tcp", "any")):
-        return False
-    if not told["local_ports"]:
-        return told["program"] is None or re.search(r"(?i)\\adb\.exe|ldplayer|leidian|dnplayer", told["program"]) is not None
-    return any(_touches(ports) for ports in told["local_ports"])
+_ADB = frozenset(port for first, last in questions.ADB_PORTS for port in range(first, last + 1))
+_ANY_PROGRAM = re.compile(r"(?i)\\adb\.exe|ldplayer|leidian|dnplayer")
 
 
-def _touches(ports: str) -> bool:
-    found = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", ports)
-    if found is None:
-        return False
-    low, high = int(found[1]), int(found[2] or found[1])
-    return any(low <= last and high >= first for first, last in questions.ADB_PORTS)
+def _open(rules: list[Facts]) -> list[Facts]:
+    """The rules that let in at adb's ports. A rule that blocks goes before those that allow (learn.microsoft.com: Windows Firewall rules), where it blocks
+    everybody and everything."""
+    inbound = [one for one in rules if one["enabled"] and one["direction"] == "in" and one["protocol"] in ("tcp", "any")]
+    whole = [one for one in inbound if one["action"] == "block" and not one["remote_addresses"] and one["program"] is None]
+    blocked = frozenset[int]().union(*(_ports(one) for one in whole))
+    return [one for one in inbound if one["action"] == "allow" and _concerns(one) and _ports(one) - blocked]
+
+
+def _concerns(rule: Facts) -> bool:
+    """Whether a rule is about a program that may have adb's ports: one without a program is, and so is one that names the ports."""
+    return bool(rule["local_ports"]) or rule["program"] is None or _ANY_PROGRAM.search(rule["program"]) is not None
+
+
+def _ports(rule: Facts) -> frozenset[int]:
+    """Those of adb's ports that a rule is about."""
+    if not rule["local_ports"]:
+        return _ADB
+    spans = [match for text in rule["local_ports"] if (match := re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", text))]
+    return frozenset(port for match in spans for port in _ADB if int(match[1]) <= port <= int(match[2] or match[1]))
 
 
 def _winrm(told: Answers) -> Facts:

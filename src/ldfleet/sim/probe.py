@@ -169,10 +169,10 @@ def _rule(rule: Rule) -> str:
 def _rules(world: World, questions: Json) -> Iterator[Json]:
     for name, rule in world.system.rules.items():
         asked = name.lower() in [asked.lower() for asked in questions["rule_names"]]
-        lets_in = rule.enabled and rule.action == "allow" and rule.direction == "in" and rule.protocol != "udp"
+        counts = rule.enabled and rule.direction == "in" and rule.protocol != "udp"
         spans = [tuple(map(int, (port.split("-") * 2)[:2])) for port in rule.local_ports if port[:1].isdigit()]
         touched = any(low <= last and high >= first for low, high in spans for first, last in questions["ports"])
-        if asked or (lets_in and (touched or (not rule.local_ports and questions["ports"]))):
+        if asked or (counts and (touched or (not rule.local_ports and questions["ports"]))):
             yield {"name": name, "rule": _rule(rule), "asked": asked}
 
 
