@@ -105,7 +105,7 @@ def test_whatever_is_wished_is_asked_once_and_no_text_leaves_its_quotes(
 # ---- hostile answers ---------------------------------------------------------------------------------------------------------------------
 
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=()), max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
@@ -168,6 +168,12 @@ def test_no_answer_breaks_the_reading(answers: dict[str, Any], time_ms: int) -> 
 def test_no_output_breaks_the_reading(output: bytes) -> None:
     told = questions.read(_reply(output))
     assert told.reasons.keys() == {"probe"}
+
+
+def test_half_a_character_is_no_reason_to_choke() -> None:
+    """As where the probe has cut a text in the middle of one."""
+    told = questions.read(_reply(_line("os", [{"Caption": "Windows \ud83d", "\udc00": 1}]).encode()))
+    assert told.rows == {"os": [{"Caption": "Windows \ufffd", "\ufffd": 1}]}
 
 
 def test_what_came_before_a_hang_is_kept_and_the_hang_is_told() -> None:
