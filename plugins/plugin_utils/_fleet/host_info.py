@@ -35,7 +35,7 @@ def result(of: Wanted, reply: Reply, began: float, ended: float) -> dict[str, An
         "pagefile": facts["pagefile"],
         "power_plan": {"guid": facts["power"]["plan"], "name": facts["power"]["name"]},
         "time_zone": facts["time"]["zone"],
-        "host": {
+        "agent": {
             "name": reply.host.name,
             "powershell": reply.host.powershell,
             "ansi_code_page": reply.host.acp,
