@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from ldfleet.sim.farm import Farm
 from ldfleet.sim.layout import Spec
 from ldfleet.sim.probe import PATH
 from ldfleet.sim.system import Rule, Service
-from ldfleet.sim.windows import Answer
+from ldfleet.sim.windows import Answer, Caller
 from ldfleet.sim.wire import WireFault
 from ldfleet.sim.world import World
 
@@ -233,6 +234,20 @@ def test_a_powershell_that_does_not_answer_leaves_all_unknown(farm: Farm, tmp_pa
     # What the agent itself told is known all the same.
     assert {id for id, status in statuses(found).items() if status == "True"} == {"ClockWrong"}
     assert statuses(found)["LDPlayerMissing"] == "False"
+
+
+OTHER = base64.b64encode("#ldfleet-probe 2\n$ask='{}'\n".encode("utf-16-le")).decode()
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["-Command", "dir"], ["-EncodedCommand", "ZABpAHIA"], ["-EncodedCommand", "?"], ["-EncodedCommand", OTHER]], ids=str
+)
+def test_the_simulated_powershell_takes_no_other_script(tmp_path: Path, words: list[str]) -> None:
+    world = rig.world(tmp_path)
+    answer = world.run_program(PATH, words, " ".join(words), Caller("Administrator"))
+    assert answer is not None
+    assert (answer.exit_code, answer.stdout) == (1, b"")
+    assert b"runs ldfleet's probe here, and no other script" in answer.stderr
 
 
 # ---- what a task asks for --------------------------------------------------------------------------------------------------------------
