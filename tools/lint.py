@@ -86,7 +86,8 @@ def _powershell() -> bool:
         print(f"skip   powershell ({found})")
         return True
     agent = _passes("powershell", [str(found), "--check", "plugins/module_utils/_agent.ps1"])
-    return _parses(str(found), "roles/winrm/files/bootstrap.ps1") and agent
+    windows = [_parses(str(found), file) for file in ("roles/winrm/files/bootstrap.ps1", "plugins/module_utils/_probe.ps1")]
+    return agent and all(windows)
 
 
 def _parses(engine: str, file: str) -> bool:

@@ -69,8 +69,9 @@ def fleet_specs() -> tuple[options.Spec, options.Spec]:
 
 
 @functools.cache
-def _agent() -> str:
-    return (_PLUGINS / "module_utils" / "_agent.ps1").read_text(encoding="ascii")
+def script(name: str) -> str:
+    """A PowerShell script of ours, as it stands in plugins/module_utils."""
+    return (_PLUGINS / "module_utils" / f"{name}.ps1").read_text(encoding="ascii")
 
 
 @contextlib.contextmanager
@@ -160,7 +161,7 @@ class FleetAction(_Action):
         """Ansible's entry."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         link = AnsibleTransport(self._connection)
-        session = Session(link, _agent(), str((task_vars or {}).get("inventory_hostname", "host")), way=link.way)
+        session = Session(link, script("_agent"), str((task_vars or {}).get("inventory_hostname", "host")), way=link.way)
         self._cancel = str((task_vars or {}).get(_CANCEL, ""))
         with told_in(result):
             self._refuse_what_raw_cannot()

@@ -38,6 +38,7 @@ for _verb in (
     app.command()(_verb)
 app.command("import")(cli_fleet.import_)
 app.command()(cli_host.bootstrap)
+app.command()(cli_host.doctor)
 app.add_typer(cli_fleet.rollout, name="rollout")
 app.add_typer(cli_fleet.hosts, name="hosts")
 

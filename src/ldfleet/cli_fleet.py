@@ -39,7 +39,7 @@ FILE = Path("fleet.yml")
 SIM_PORT = "LDFLEET_SIM_PORT"
 
 
-def _fleet(
+def fleet_of(
     file: Path,
     limit: str | None = None,
     extra: list[str] | None = None,
@@ -47,6 +47,7 @@ def _fleet(
     forks: int = 50,
     max_destroy: str | None = None,
 ) -> Fleet:
+    """The fleet that the options name."""
     if not file.is_file():
         raise typer.BadParameter(f"{file} is not there; `ldfleet init` makes one", param_hint="--file")
     variables: dict[str, Any] = {}
@@ -72,13 +73,13 @@ def _vault(file: Path | None) -> str | None:
 
 
 @contextmanager
-def _failures(as_json: bool) -> Iterator[None]:
+def failures(as_json: bool) -> Iterator[None]:
     """Whatever goes wrong is told in a line each, and sets the exit code."""
     try:
         yield
     except FleetFailed as failed:
         if as_json:
-            _print_json({"faults": [vars(fault) for fault in failed.faults], "code": code_of(failed.faults, False)})
+            print_json({"faults": [vars(fault) for fault in failed.faults], "code": code_of(failed.faults, False)})
         else:
             show.faults(failed.faults, show.console(stderr=True))
         raise typer.Exit(code_of(failed.faults, False)) from failed
@@ -90,11 +91,12 @@ def _failures(as_json: bool) -> Iterator[None]:
         raise typer.Exit(_ERROR) from error
 
 
-def _print_json(data: object) -> None:
+def print_json(data: object) -> None:
+    """The whole answer of a verb, for machines."""
     typer.echo(json.dumps(data, indent=1, sort_keys=True, default=str))
 
 
-def _progress(quiet: bool) -> Callable[[Event], None]:
+def progress(quiet: bool) -> Callable[[Event], None]:
     """What is going on, on standard error."""
     to = show.console(stderr=True)
     return show.progress(lambda line: None if quiet else to.print(line, style="dim", markup=False, soft_wrap=True))
@@ -102,11 +104,11 @@ def _progress(quiet: bool) -> Callable[[Event], None]:
 
 def validate(file: File = FILE, extra: Extra = None, vault: Vault = None, as_json: Json = False) -> None:
     """Check a fleet file without contacting any host."""
-    with _failures(as_json):
-        found = _fleet(file, None, extra, vault).validate()
+    with failures(as_json):
+        found = fleet_of(file, None, extra, vault).validate()
     pools = {name: pool["replicas"] for name, pool in found.pools.items()}
     if as_json:
-        _print_json({"hosts": sorted(found.hosts), "pools": pools, "code": 0})
+        print_json({"hosts": sorted(found.hosts), "pools": pools, "code": 0})
         return
     told = ", ".join(f"{name} ({count})" for name, count in pools.items()) or "none"
     typer.echo(f"{file} is right: {show.counted(len(found.hosts), 'host')}; pools: {told}")
@@ -124,8 +126,8 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Show what would be done, and do nothing. Exit code 0 in sync, 2 with changes."""
-    with _failures(as_json):
-        found = _fleet(file, limit, extra, vault, forks, max_destroy).plan(watch=_progress(quiet or as_json))
+    with failures(as_json):
+        found = fleet_of(file, limit, extra, vault, forks, max_destroy).plan(watch=progress(quiet or as_json))
         if out is not None:
             found.save(out)
     _tell_plan(found, as_json)
@@ -136,7 +138,7 @@ def plan(
 
 def _tell_plan(found: Plan, as_json: bool) -> None:
     if as_json:
-        _print_json(found.json())
+        print_json(found.json())
     else:
         show.plan(found, show.console())
 
@@ -159,10 +161,10 @@ def apply(
     quiet: Quiet = False,
 ) -> None:
     """Bring the fleet to what is declared. Ctrl-C lets the hosts finish what they are at; a second one ends at once."""
-    with _failures(as_json):
+    with failures(as_json):
         made = plans.load(saved) if saved is not None else None
-        fleet = _fleet(file, limit, extra, vault, forks, max_destroy)
-        result = _waited(fleet.apply(made, watch=_progress(quiet or as_json)))
+        fleet = fleet_of(file, limit, extra, vault, forks, max_destroy)
+        result = _waited(fleet.apply(made, watch=progress(quiet or as_json)))
     _tell_outcome(result, as_json)
 
 
@@ -176,14 +178,14 @@ def restart(
     quiet: Quiet = False,
 ) -> None:
     """Restart pools or replicas, no more at once than update.max_unavailable allows."""
-    with _failures(as_json):
-        result = _waited(_fleet(file, None, extra, vault, forks).restart(names, watch=_progress(quiet or as_json)))
+    with failures(as_json):
+        result = _waited(fleet_of(file, None, extra, vault, forks).restart(names, watch=progress(quiet or as_json)))
     _tell_outcome(result, as_json)
 
 
 def _tell_outcome(result: Outcome, as_json: bool) -> None:
     if as_json:
-        _print_json(result.json())
+        print_json(result.json())
     else:
         show.outcome(result, show.console())
     raise typer.Exit(result.code)
@@ -221,14 +223,14 @@ def status(
     as_json: Json = False,
 ) -> None:
     """How pools and hosts stand."""
-    with _failures(as_json):
-        fleet = _fleet(file, limit, extra, vault, forks)
+    with failures(as_json):
+        fleet = fleet_of(file, limit, extra, vault, forks)
         found = fleet.status()
         if watch is not None:
             _watch(fleet, found, emulators, watch)
             return
     if as_json:
-        _print_json(found.json())
+        print_json(found.json())
     else:
         show.status(found, show.console(), emulators)
     raise typer.Exit(_UNKNOWN if any(host.problem for host in found.hosts.values()) else code_of(found.faults, True))
@@ -263,8 +265,8 @@ def drift(
     quiet: Quiet = False,
 ) -> None:
     """Show what has come away from what was applied last. Exit code 0 where nothing has, 2 where something has."""
-    with _failures(as_json):
-        found = _fleet(file, None, extra, vault, forks).drift(watch=_progress(quiet or as_json))
+    with failures(as_json):
+        found = fleet_of(file, None, extra, vault, forks).drift(watch=progress(quiet or as_json))
     _tell_plan(found, as_json)
     raise typer.Exit(_plan_code(found))
 
@@ -275,9 +277,9 @@ rollout = typer.Typer(help="Go back to a state that was applied before.", no_arg
 @rollout.command("history")
 def history(file: File = FILE, as_json: Json = False) -> None:
     """The last ten states of the file that were applied without a fault."""
-    entries = _fleet(file).history.entries()
+    entries = fleet_of(file).history.entries()
     if as_json:
-        _print_json([{"number": entry.number, "applied": entry.applied.isoformat()} for entry in entries])
+        print_json([{"number": entry.number, "applied": entry.applied.isoformat()} for entry in entries])
         return
     now = file.read_text(encoding="utf-8")
     for entry in entries:
@@ -293,8 +295,8 @@ def undo(
     to: Annotated[int | None, typer.Option("--to", help="The number of the state, from `rollout history`.")] = None,
 ) -> None:
     """Put an earlier state back into the fleet file. Hosts are brought to it by `ldfleet apply`."""
-    with _failures(False):
-        entry = _fleet(file).history.undo(to)
+    with failures(False):
+        entry = fleet_of(file).history.undo(to)
     typer.echo(
         f"{file} is state {entry.number} again, applied {entry.applied.astimezone():%Y-%m-%d %H:%M:%S}. See `ldfleet plan`, then `ldfleet apply`."
     )
@@ -307,7 +309,7 @@ def init(
     ] = project.SIM_PORT,
 ) -> None:
     """Make a project: a fleet file that works at once against `ldfleet sim`."""
-    with _failures(False):
+    with failures(False):
         made = project.init(folder, port)
     for path in made:
         typer.echo(f"made {path}")
@@ -321,10 +323,10 @@ hosts = typer.Typer(help="The hosts of a fleet file.", no_args_is_help=True)
 @hosts.command("list")
 def hosts_list(file: File = FILE, as_json: Json = False) -> None:
     """The hosts, with their labels and capacity."""
-    with _failures(as_json):
+    with failures(as_json):
         found = project.hosts(file)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     show.host_list(found, show.console())
 
@@ -339,7 +341,7 @@ def hosts_add(
     file: File = FILE,
 ) -> None:
     """Write a host into the file; comments and order of the rest stay."""
-    with _failures(False):
+    with failures(False):
         project.add_host(file, name, _said(ansible_host=address, ansible_port=port), emulators, _labels(label or ()))
     typer.echo(f"{name} is in {file}. See whether it answers: `ldfleet hosts test {name}`.")
 
@@ -358,7 +360,7 @@ def _labels(written: Sequence[str]) -> dict[str, str]:
 @hosts.command("remove")
 def hosts_remove(name: Annotated[str, typer.Argument(help="Its name in the fleet.")], file: File = FILE) -> None:
     """Take a host out of the file. What is on it stays there; `drain: true` first empties it."""
-    with _failures(False):
+    with failures(False):
         project.remove_host(file, name)
     typer.echo(f"{name} is out of {file}; nothing was done on it.")
 
@@ -375,10 +377,10 @@ def hosts_test(
     as_json: Json = False,
 ) -> None:
     """How hosts are reached, and whether they can be worked with. Exit code 1 where a host fails."""
-    with _failures(as_json):
-        found = dict(sorted(_fleet(file, ",".join(names) if names else None, extra, vault, forks).test().items()))
+    with failures(as_json):
+        found = dict(sorted(fleet_of(file, ",".join(names) if names else None, extra, vault, forks).test().items()))
     if as_json:
-        _print_json({name: show.tested(host) for name, host in found.items()})
+        print_json({name: show.tested(host) for name, host in found.items()})
     else:
         show.tests(found, show.console())
     raise typer.Exit(_ERROR if any(host.status in ("failed", "unreachable") for host in found.values()) else 0)
@@ -394,9 +396,9 @@ def import_(
     quiet: Quiet = False,
 ) -> None:
     """Write what the file's hosts have into it: profiles found by equal settings, and their emulators. No emulator is touched."""
-    with _failures(False):
-        fleet = _fleet(file, None, extra, vault)
-        seen = fleet.status(watch=_progress(quiet))
+    with failures(False):
+        fleet = fleet_of(file, None, extra, vault)
+        seen = fleet.status(watch=progress(quiet))
         show.faults(seen.faults, show.console(stderr=True))
         taken = project.names(file)
         pools = set(taken.pop(""))
@@ -415,5 +417,5 @@ def import_(
             typer.echo(f"left out: {reason}", err=True)
         if not adopt or not found.count:
             return
-        result = _waited(replace(fleet, path=out or file).apply(watch=_progress(quiet)))
+        result = _waited(replace(fleet, path=out or file).apply(watch=progress(quiet)))
     _tell_outcome(result, False)

@@ -1,4 +1,4 @@
-"""Verbs about a single Windows machine, before it is a host of a fleet. Words and exit codes only; nothing is decided here."""
+"""Verbs about Windows machines rather than emulators. Words and exit codes only; nothing is decided here."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from . import bootstrap as room
-from . import project
-from .cli_fleet import FILE, File
+from . import project, show, show_doctor
+from .cli_fleet import FILE, Extra, File, Forks, Json, Quiet, Vault, failures, fleet_of, print_json, progress
 
 _T = TypeVar("_T")
 
@@ -58,6 +58,26 @@ def bootstrap(
     except OSError as error:
         raise typer.BadParameter(f"{out} cannot be written: {error.strerror}", param_hint="--out") from error
     typer.echo(f"{out} is for an elevated PowerShell on the host: first `{out.name} -Check`, which only tells, then without it.")
+
+
+def doctor(
+    names: Annotated[list[str] | None, typer.Argument(help="Which hosts; all of the file.")] = None,
+    file: File = FILE,
+    extra: Extra = None,
+    vault: Vault = None,
+    forks: Forks = 50,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what stands in LDPlayer's way on the hosts, what it costs and what cures it. Nothing is changed. Exit code 0 where nothing does, 2 where something
+    does."""
+    with failures(as_json):
+        found = fleet_of(file, ",".join(names) if names else None, extra, vault, forks).doctor(progress(quiet or as_json))
+    if as_json:
+        print_json(found.json())
+    else:
+        show_doctor.checkup(found, show.console())
+    raise typer.Exit(found.code)
 
 
 def _said(file: Path, enough: bool) -> Mapping[str, Any]:

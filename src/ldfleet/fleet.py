@@ -1,4 +1,4 @@
-"""A fleet in Python: ``Fleet("fleet.yml").plan()``, ``.apply(plan)``, ``.status()``, ``.drift()``, ``.restart()``, ``.test()``. Everything is done by the
+"""A fleet in Python: ``Fleet("fleet.yml").plan()``, ``.apply(plan)``, ``.status()``, ``.doctor()``, ``.drift()``, ``.restart()``, ``.test()``. Everything is done by the
 collection's playbooks; this file orders them and reads what they return."""
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .doctor import Checkup, checkup_of
 from .history import History
 from .plans import BadPlan, Fault, Hold, Host, Outcome, Plan, Step, faults_of, holds_of, steps_of, with_moves
-from .runs import COLLECTION, GRACE, Event, HostResult, Job, Order, Run, Said
+from .runs import COLLECTION, GRACE, Event, HostResult, Job, Order, Run, Said, collection_here
 from .writing import write
 
 #: How the inventory plugin names a fault: file, line, and what is wrong.
@@ -75,6 +76,11 @@ class Fleet:
         """How each host is reached, and whether it can be worked with: what the module connection_test returned. Raises FleetFailed."""
         heard = _Heard(watch)
         return heard.tests(self._job("connection", {}, heard.hear).wait())
+
+    def doctor(self, watch: Watch | None = None) -> Checkup:
+        """What stands in LDPlayer's way on every host, and what this controller works with; nothing is touched. Raises FleetFailed."""
+        heard = _Heard(watch)
+        return heard.checkup(self._job("doctor", {}, heard.hear).wait())
 
     def drift(self, watch: Watch | None = None) -> Plan:
         """What has come away from what was applied last; from what the file says, where nothing was applied yet."""
@@ -167,6 +173,7 @@ class _Heard:
         self.holds: dict[str, Hold] = {}
         self.verdict: HostResult | None = None
         self.failed: dict[str, HostResult] = {}
+        self.checks: dict[str, HostResult] = {}
         self.said: list[Fault] = []
 
     def hear(self, event: Event) -> None:
@@ -183,6 +190,8 @@ class _Heard:
     def _result(self, event: HostResult) -> None:
         if event.module == "placement":
             self.placement = event
+        elif event.module == "host_info":
+            self.checks[event.host] = event
         elif event.module == "rollout":
             self.verdict = event
         elif event.module == "emulators" and self.placement is None:
@@ -211,6 +220,12 @@ class _Heard:
             placement["fingerprint"],
         )
 
+    def checkup(self, run: Run) -> Checkup:
+        """After doctor. Raises FleetFailed where no host was even tried."""
+        if not self.checks:
+            raise FleetFailed(self._why(run))
+        return checkup_of({host: event.result for host, event in sorted(self.checks.items())}, collection_here())
+
     def outcome(self, run: Run) -> Outcome:
         """After converge. Raises FleetFailed."""
         placement = self._placement(run)
@@ -228,21 +243,21 @@ class _Heard:
             return self.placement.result
         if self.placement is not None:
             raise FleetFailed(faults_of("", self.placement.result))
-        raise self._nothing(run)
+        raise FleetFailed(self._why(run))
 
     def tests(self, run: Run) -> dict[str, HostResult]:
         """After connection. Raises FleetFailed where no host was tested."""
         found = {name: event for name, event in run.hosts.items() if event.module == "connection_test"}
         if not found:
-            raise self._nothing(run)
+            raise FleetFailed(self._why(run))
         return found
 
-    def _nothing(self, run: Run) -> FleetFailed:
-        """Why nothing came of a run."""
+    def _why(self, run: Run) -> list[Fault]:
+        """Why a run did nothing at all."""
         if run.cancelled:
-            return FleetFailed([Fault("Cancelled", "", "the run was cancelled before anything was done", owner="yours")])
+            return [Fault("Cancelled", "", "the run was cancelled before anything was done", owner="yours")]
         told = run.errors.strip() or f"ansible-playbook ended with {run.code} and told nothing"
-        return FleetFailed(list(dict.fromkeys(self.said)) or [Fault("Failed", "", told)])
+        return list(dict.fromkeys(self.said)) or [Fault("Failed", "", told)]
 
     def _holds(self, placement: Mapping[str, Any]) -> tuple[Hold, ...]:
         return (*holds_of(placement["decision"]["holds"]), *self.holds.values())

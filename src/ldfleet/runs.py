@@ -339,3 +339,10 @@ def collections() -> str | None:
     if not (checkout / ".build" / "ansible_collections").is_dir():
         return None
     return os.pathsep.join((str(checkout / ".build"), str(checkout / ".cache" / "collections")))
+
+
+def collection_here() -> Path:
+    """Where the collection lies that this package was made with, there or not."""
+    checkout = Path(__file__).parents[2] / ".build"
+    home = checkout if (checkout / "ansible_collections").is_dir() else Path(__file__).parents[1]
+    return (home / "ansible_collections" / Path(*COLLECTION.split("."))).resolve()

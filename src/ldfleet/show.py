@@ -68,9 +68,9 @@ def plan(of: Plan, to: Console) -> None:
     _steps(of.steps, to)
     _holds(of.holds, of.faults, to)
     if unready := _unready(of):
-        _line(Text(f"! {_names(unready)}: ", "magenta") + Text("run, and do not answer as they should [NotReady]"), to)
+        line(Text(f"! {names_of(unready)}: ", "magenta") + Text("run, and do not answer as they should [NotReady]"), to)
     faults(of.faults, to)
-    _line(Text(_summary(of), "bold"), to)
+    line(Text(_summary(of), "bold"), to)
 
 
 def _summary(of: Plan) -> str:
@@ -104,7 +104,7 @@ def _steps(steps: Sequence[Step], to: Console) -> None:
     """Equal steps of a host in one row."""
     if not steps:
         return
-    table = _table("", "host", "emulators", "step")
+    table = table_of("", "host", "emulators", "step")
     rows: dict[tuple[str, str, str], list[str]] = {}
     for step in steps:
         rows.setdefault((step.host, step.action, step.text.partition(step.emulator)[2]), []).append(step.emulator)
@@ -115,32 +115,34 @@ def _steps(steps: Sequence[Step], to: Console) -> None:
             table.add_section()
         told = f"{action}{rest}"
         table.add_row(
-            Text(sign, style), "" if host == last else escape(host), escape(_names(list(dict.fromkeys(names)))), Text(told, style)
+            Text(sign, style), "" if host == last else escape(host), escape(names_of(list(dict.fromkeys(names)))), Text(told, style)
         )
         last = host
-    _block(table, to)
+    block(table, to)
 
 
-def _names(names: Sequence[str]) -> str:
+def names_of(names: Sequence[str]) -> str:
+    """A few names, or how many there are from which to which."""
     if len(names) <= _NAMED:
         return ", ".join(names)
     return f"{len(names)} ({names[0]} … {names[-1]})"
 
 
-def _table(*headings: str) -> Table:
+def table_of(*headings: str) -> Table:
+    """A table that is still to be filled."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
 
 
-def _block(table: Table, to: Console) -> None:
+def block(table: Table, to: Console) -> None:
     """A table, and an empty line before what comes after it."""
     to.print(table)
     to.print()
 
 
-def _line(text: Text, to: Console) -> None:
+def line(text: Text, to: Console) -> None:
     """A sentence in a line of its own, however long: who searches the output, or an editor that goes to a file's line, finds it whole."""
     to.print(text, soft_wrap=True)
 
@@ -153,8 +155,8 @@ def _holds(holds: Iterable[Hold], told: Iterable[Fault], to: Console) -> None:
         if (hold.name, f"{hold.reason}: {hold.message}") not in said:
             by_words.setdefault((hold.reason, hold.message.replace(f"'{hold.name}'", "it")), []).append(hold)
     for (reason, message), same in by_words.items():
-        names = _names([hold.name for hold in same])
-        _line(Text(f"! {names}: ", "magenta") + Text(f"{message} [{reason}]"), to)
+        names = names_of([hold.name for hold in same])
+        line(Text(f"! {names}: ", "magenta") + Text(f"{message} [{reason}]"), to)
 
 
 def faults(found: Iterable[Fault], to: Console) -> None:
@@ -163,8 +165,8 @@ def faults(found: Iterable[Fault], to: Console) -> None:
     for fault in found:
         alike.setdefault((fault.code, fault.problem, fault.advice), []).append(fault)
     for same in alike.values():
-        subject = _names([fault.subject for fault in same if fault.subject])
-        _line(Text("error: ", "bold red") + Text(same[0].said(subject)), to)
+        subject = names_of([fault.subject for fault in same if fault.subject])
+        line(Text("error: ", "bold red") + Text(same[0].said(subject)), to)
 
 
 def outcome(of: Outcome, to: Console) -> None:
@@ -175,7 +177,7 @@ def outcome(of: Outcome, to: Console) -> None:
     hosts = len({step.host for step in of.steps})
     done = f"{counted(len(of.steps), 'step')} on {counted(hosts, 'host')}" if of.steps else "nothing"
     end = "cancelled" if of.cancelled else "not all is as declared" if of.faults else "the fleet is as declared"
-    _line(Text(f"Done: {done}; {end}.", "bold"), to)
+    line(Text(f"Done: {done}; {end}.", "bold"), to)
 
 
 def counted(number: int, word: str) -> str:
@@ -186,7 +188,7 @@ def counted(number: int, word: str) -> str:
 def status(of: Plan, to: Console, emulators: bool) -> None:
     """Pools, hosts, and on wish every emulator."""
     if of.pools:
-        _block(_pools(of.pools), to)
+        block(_pools(of.pools), to)
     to.print(_hosts(of))
     if emulators:
         to.print()
@@ -195,7 +197,7 @@ def status(of: Plan, to: Console, emulators: bool) -> None:
 
 
 def _pools(pools: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = _table("pool", "wanted", "there", "available", "up to date", "missing", "surplus", "revision")
+    table = table_of("pool", "wanted", "there", "available", "up to date", "missing", "surplus", "revision")
     for name, pool in pools.items():
         good = pool["available"] >= pool["replicas"] and pool["updated"] >= pool["there"]
         numbers = [str(pool[key]) for key in ("replicas", "there", "available", "updated", "missing", "surplus")]
@@ -204,7 +206,7 @@ def _pools(pools: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _hosts(of: Plan) -> Table:
-    table = _table("host", "emulators", "owned", "running", "free", "state")
+    table = table_of("host", "emulators", "owned", "running", "free", "state")
     for name, host in of.hosts.items():
         if host.problem:
             table.add_row(Text(name, "red"), "?", "?", "?", "?", Text(host.problem.removeprefix(f"{name}: ")))
@@ -242,7 +244,7 @@ def tests(hosts: Mapping[str, HostResult], to: Console) -> None:
 
 def host_list(hosts: Mapping[str, Mapping[str, Any]], to: Console) -> None:
     """The hosts of a file, as they are written there."""
-    table = _table("host", "address", "capacity", "labels", "marks")
+    table = table_of("host", "address", "capacity", "labels", "marks")
     for name, host in hosts.items():
         address = str(host["ansible_host"] or name) + (f":{host['ansible_port']}" if host["ansible_port"] else "")
         told = [", ".join(f"{key} {value}" for key, value in (host[word] or {}).items()) for word in ("capacity", "labels")]
@@ -252,7 +254,7 @@ def host_list(hosts: Mapping[str, Mapping[str, Any]], to: Console) -> None:
 
 
 def _emulators(of: Plan) -> Table:
-    table = _table("host", "emulator", "state", "ready", "owned", "cpu", "memory", "resolution", "adb")
+    table = table_of("host", "emulator", "state", "ready", "owned", "cpu", "memory", "resolution", "adb")
     for name, host in of.hosts.items():
         for emulator in host.emulators:
             settings = emulator["settings"]

@@ -142,6 +142,7 @@ def test_examples_of_every_module_and_filter_run_in_check_mode(farm: Farm, tmp_p
     """Against one host; some examples speak of results that are registered before them. The inventory's example is tried in test_fleet_file."""
     tasks: list[dict[str, Any]] = [
         {"ldfleet.ldplayer.emulator_info": {}, "register": "ldplayer_status"},
+        {"ldfleet.ldplayer.host_info": {}, "register": "ldplayer_host"},
         {"ldfleet.ldplayer.conformance": {}, "register": "ldplayer_conformance", "check_mode": False},
         {"ldfleet.ldplayer.emulators": {"emulators": [{"name": "golden"}]}, "register": "ldplayer_converged"},
         {"ldfleet.ldplayer.emulators": {"emulators": [{"name": "lab", "members": True}]}, "register": "ldplayer_look"},

@@ -55,7 +55,7 @@ def _told(done: terminal.Typed, after: pages.Command | None) -> bool:
     """Whether the reader knows from the page that a command ends as it does: with success, with changes, or as `echo $?` shows next."""
     if after is not None and after.line == "echo $?":
         return after.shown[:1] == (str(done.code),)
-    return done.code in (0, None) or (done.code == _CHANGES and done.line.startswith(("ldfleet plan", "ldfleet drift")))
+    return done.code in (0, None) or (done.code == _CHANGES and done.line.startswith(("ldfleet plan", "ldfleet drift", "ldfleet doctor")))
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)

@@ -64,6 +64,24 @@ def look(meant: Where) -> list[Operation]:
     return [find("ld", chosen, CONSOLE), *(find(f"ld{row.version}", _candidates(row), CONSOLE) for row in DIALECTS)]
 
 
+def survey(meant: Where) -> list[Operation]:
+    """Find the first of every version, and what is in the folder that is named, by either name of the console: for who needs none of them."""
+    places = {f"{row.version}": _candidates(row) for row in DIALECTS if meant.version in (None, row.version)}
+    if meant.folder is not None:
+        places["named"] = [{"path": meant.folder.rstrip("\\/") or meant.folder}]
+    return [find(f"{console}.{name}", candidates, console) for name, candidates in places.items() for console in (CONSOLE, OLD_CONSOLE)]
+
+
+def surveyed(reply: Reply) -> tuple[Installed, ...]:
+    """All that a survey found, each once, the newest first."""
+    found: dict[str, Installed] = {}
+    for id, result in reply.results.items():
+        if id.startswith((CONSOLE, OLD_CONSOLE)) and result.ok:
+            folder, row = str(result.values["path"]), id.rpartition(".")[2]
+            found.setdefault(folder.lower(), Installed(_named(folder) or (int(row) if row.isdigit() else None), folder))
+    return tuple(sorted(found.values(), key=lambda one: (-(one.version or 0), one.folder)))
+
+
 def _candidates(row: Dialect) -> list[dict[str, Any]]:
     keys = [{"registry": f"{hive}\\{key}", "value": "InstallDir"} for key in row.keys for hive in _HIVES]
     products = [
@@ -124,5 +142,7 @@ __all__ = [
     "look",
     "missing",
     "spoken",
+    "survey",
+    "surveyed",
     "where",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from . import boot, laid, layout, ldconsole, programs, programs_files, programs_power
+from . import boot, laid, layout, ldconsole, probe, programs, programs_files, programs_power
 from .clock import Clock
 from .drive import Drive
 from .layout import Spec
@@ -25,7 +25,7 @@ def assemble(
 ) -> World:
     """A machine with everything that stands on it, from its state in ``folder`` or new. ``beside``: further LDPlayers on it."""
     world = World(folder, name, spec, clock, drive, seed)
-    world.install({**programs.PROGRAMS, **programs_files.PROGRAMS, **programs_power.PROGRAMS})
+    world.install({**programs.PROGRAMS, **programs_files.PROGRAMS, **programs_power.PROGRAMS, **probe.PROGRAMS})
     world.laid = laid.finder(world)
     world.power.stop, world.power.start = partial(boot.shut_down, world), partial(boot.start_up, world)
     if spec.installed:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import layout, operations, programs
+from . import layout, operations, probe, programs
 from .forward import Forwarder
 from .process import Output
 from .windows import Caller
@@ -40,7 +40,7 @@ class RealPowerShell:
         self.program = program
         self.seat = seat
         self.addresses: set[str] = set()
-        self.lay(world, [*layout.consoles(world.spec), *programs.PROGRAMS])
+        self.lay(world, [*layout.consoles(world.spec), *programs.PROGRAMS, *probe.PROGRAMS])
 
     def lay(self, world: World, programs: Iterable[str]) -> None:
         """Put the forwarder in the place of programs, by their Windows paths: under Wine a Windows program, on Linux a small script."""
@@ -94,7 +94,7 @@ class RealPowerShell:
 
 
 #: Wine has tools of these names itself; ours, which ask the world, take their place.
-_NATIVE = ",".join(path.rsplit("\\", 1)[1] for path in programs.PROGRAMS) + "=n"
+_NATIVE = ",".join(path.rsplit("\\", 1)[1] for path in (*programs.PROGRAMS, *probe.PROGRAMS)) + "=n"
 
 
 #: On Linux a program of the drive is a small script that speaks forward.exe's protocol.

@@ -67,12 +67,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Running:
-    """One process as tasklist shows it."""
+    """One process as tasklist shows it. ``path``: of its program, empty where nobody may see it."""
 
     pid: int
     image: str
     session: int
     user: str
+    path: str = ""
 
 
 @dataclass
@@ -137,6 +138,8 @@ class Windows:
         self.full_token = True
         #: Whether LDPlayer's repair tool has registered the VM's service.
         self.vm_service = False
+        #: Questions of ldfleet's probe (or keys of the registry) that this Windows does not answer, and the reason that it gives.
+        self.unanswered: dict[str, str] = {}
         self.next_pid = 4000
         self._next_job = itertools.count(1)
         self._orphans: list[Running] = []
@@ -209,9 +212,9 @@ class Windows:
         remote = [Running(1200 + 4 * number, image, 0, self.service.user) for number, image in enumerate(self.shell_hosts())]
         return [*shell, *remote, *self._orphans]
 
-    def orphan(self, image: str) -> None:
+    def orphan(self, image: str, path: str = "") -> None:
         """A process that nobody waits for any more."""
-        self._orphans.append(Running(self.new_pid(), image, 0, "SYSTEM"))
+        self._orphans.append(Running(self.new_pid(), image, 0, "SYSTEM", path))
 
     def end_processes(self) -> None:
         """The machine goes down."""
