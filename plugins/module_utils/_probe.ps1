@@ -50,27 +50,28 @@ function Open-Key([string]$key) { Get-Item -LiteralPath ('Registry::' + ($key -r
 # A key with the values that are named, or with all of them. What may hold a password is told of, and never told.
 function Read-Key([string]$key, $names) {
     $row = @{ key = $key; exists = $false; values = @() }
-    try { $opened = Open-Key $key }
+    try {
+        $opened = Open-Key $key
+        $there = @($opened.GetValueNames())
+        if ($null -eq $names) { $names = @($there | Where-Object { $_ }) }
+        $row.values = @(for ($at = 0; $at -lt $names.Count -and $at -lt 200; $at++) {
+                $value = @{ name = $names[$at]; exists = $there -contains $names[$at] }
+                if ($value.exists) {
+                    $value.kind = [string]$opened.GetValueKind($value.name)
+                    if ($value.name -notmatch 'passw|secret') {
+                        $value.data = ConvertTo-Plain $opened.GetValue($value.name, $null, 'DoNotExpandEnvironmentNames')
+                    }
+                }
+                $value
+            })
+        $row.exists = $true
+        $opened.Close()
+    }
     catch [Management.Automation.ItemNotFoundException] { return $row }
     catch {
         $row.exists = $null
         $row.error = Get-Cut $_.Exception.Message
-        return $row
     }
-    $row.exists = $true
-    $there = @($opened.GetValueNames())
-    if ($null -eq $names) { $names = @($there | Where-Object { $_ }) }
-    $row.values = @(for ($at = 0; $at -lt $names.Count -and $at -lt 200; $at++) {
-            $value = @{ name = $names[$at]; exists = $there -contains $names[$at] }
-            if ($value.exists) {
-                $value.kind = [string]$opened.GetValueKind($value.name)
-                if ($value.name -notmatch 'passw|secret') {
-                    $value.data = ConvertTo-Plain $opened.GetValue($value.name, $null, 'DoNotExpandEnvironmentNames')
-                }
-            }
-            $value
-        })
-    $opened.Close()
     return $row
 }
 
@@ -148,7 +149,7 @@ Write-Answer 'rules' {
         try { $opened = Open-Key $key } catch [Management.Automation.ItemNotFoundException] { continue }
         foreach ($name in @($opened.GetValueNames())) {
             $rule = [string]$opened.GetValue($name)
-            $asked = $questions.rule_names -contains $name
+            $asked = $questions.rule_names -contains $name -or ($rule -match '\|Name=([^|]*)\|' -and $questions.rule_names -contains $Matches[1])
             if ($asked -or (Test-Rule $rule)) { @{ name = Get-Cut $name; rule = Get-Cut $rule; asked = $asked } }
         }
         $opened.Close()

@@ -1,8 +1,11 @@
 # Stand-ins for the commands of Windows that the probe uses, over a small world that is kept in $world. Each looks only at what the real one takes, and what
 # is in $world.broken (a command, or a class of CIM) fails. Played after Microsoft's documentation of each command.
 class RegistryKey {
-    [hashtable]$Values; [string[]]$Below
-    [string[]] GetValueNames() { return [string[]]@($this.Values.Keys) }
+    [hashtable]$Values; [string[]]$Below; [string]$Path
+    [string[]] GetValueNames() {
+        Assert-Whole "values of $($this.Path)"
+        return [string[]]@($this.Values.Keys)
+    }
     [string[]] GetSubKeyNames() { return $this.Below }
     [object] GetValue([string]$name) { return $this.Values[$name] }
     [object] GetValue([string]$name, [object]$otherwise, [Microsoft.Win32.RegistryValueOptions]$options) { return $this.Values[$name] }
@@ -26,7 +29,7 @@ function Get-Item {
     $key = $LiteralPath.Substring(10)
     if ($LiteralPath.StartsWith('Registry::HKEY_') -and $world.registry.ContainsKey($key)) {
         $below = @($world.registry.Keys | Where-Object { $_.StartsWith("$key\") } | ForEach-Object { $_.Substring($key.Length + 1).Split('\')[0] })
-        return [RegistryKey]@{ Values = $world.registry[$key]; Below = $below }
+        return [RegistryKey]@{ Values = $world.registry[$key]; Below = $below; Path = $key }
     }
     throw (New-Object Management.Automation.ItemNotFoundException("Cannot find path '$key' because it does not exist."))
 }

@@ -213,6 +213,19 @@ def test_which_rules_let_in_at_adbs_ports(engine: Path, folder: Path, rule: str,
     assert bool(told.rows["rules"]) is opens
 
 
+def test_a_rule_is_asked_for_by_either_of_its_names(engine: Path, folder: Path) -> None:
+    rule = "'{F7EE}' = 'v2.31|Action=Block|Active=FALSE|Dir=In|Protocol=6|LPort=80|Name=ldfleet-adb|'"
+    for name in ("{f7ee}", "LDFLEET-adb"):
+        told, _ = asked(engine, folder, [f"$world.registry[{RULES}] = @{{ {rule} }}"], Wanted(firewall_rules=(name,)))
+        assert [one["name"] for one in host_facts.rules(told, [name]) or ()] == ["{F7EE}"]
+
+
+def test_a_key_that_opens_and_cannot_be_read_leaves_the_others(engine: Path, folder: Path) -> None:
+    told, _ = asked(engine, folder, [f"$world.broken = @('values of {LOGON.replace('HKLM', 'HKEY_LOCAL_MACHINE')}')"])
+    assert list(told.reasons) == [LOGON]
+    assert facts(told, folder)["windows"]["edition"] == "Professional"
+
+
 @pytest.mark.parametrize(
     ("block", "opens"),
     [

@@ -208,6 +208,6 @@ def test_a_firewall_rule_is_read_from_its_text_in_the_registry() -> None:
         }
     )
     assert told == {
-        "name": "x", "enabled": True, "action": "block", "direction": "in", "protocol": "udp", "local_ports": ["53", "1-2"],
+        "name": "x", "display_name": "", "enabled": True, "action": "block", "direction": "in", "protocol": "udp", "local_ports": ["53", "1-2"],
         "remote_addresses": ["10.0.0.1", "LocalSubnet"], "program": "a",
     }  # fmt: skip

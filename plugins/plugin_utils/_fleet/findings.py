@@ -222,12 +222,17 @@ _ROOM = 20 * _GIB
 
 
 def _full_disk(facts: Facts) -> Judgement:
-    disks = facts["disks"]
-    drives = {one["install_dir"][:2].upper() for one in _present(facts)} or {"C:"}
-    if disks is None or any(disk["free_bytes"] is None for disk in disks):
+    """Of the drives of LDPlayer's programs and of its emulators, which need not be the same."""
+    if facts["disks"] is None:
         return _UNKNOWN
-    free = [(str(disk["drive"]), disk["free_bytes"]) for disk in disks if str(disk["drive"]).upper() in drives]
-    return any(room < _ROOM for _, room in free), _list(f"{drive} has {_gib(room)} free" for drive, room in free)
+    free = {str(disk["drive"]).upper(): disk["free_bytes"] for disk in facts["disks"]}
+    paths = [str(one[key]) for one in _present(facts) for key in ("install_dir", "data_dir")]
+    drives = sorted({path[:2].upper() for path in paths if path[1:2] == ":"}) or ["C:"]
+    known = [(drive, free[drive]) for drive in drives if free.get(drive) is not None]
+    full = any(room < _ROOM for _, room in known)
+    if not full and len(known) < len(drives):
+        return _UNKNOWN
+    return full, _list(f"{drive} has {_gib(room)} free" for drive, room in known)
 
 
 def _no_pagefile(facts: Facts) -> Judgement:

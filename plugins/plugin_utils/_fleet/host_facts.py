@@ -258,7 +258,7 @@ def _firewall(told: Answers) -> Facts:
         own = told.data(rf"{questions.FIREWALL}\{key}", "EnableFirewall", 0)
         profiles[name] = None if forced is None else _switch(forced.data if forced.exists else own)
     rows = told.all("rules")
-    return {"profiles": profiles, "open_rules": None if rows is None else _open([rule(row) for row in rows])}
+    return {"profiles": profiles, "open_rules": None if rows is None else _open(rows)}
 
 
 def rule(row: Mapping[str, Any]) -> Facts:
@@ -276,6 +276,7 @@ def rule(row: Mapping[str, Any]) -> Facts:
 
     return {
         "name": str(row.get("name"))[:_TEXT],
+        "display_name": first("Name")[:_TEXT],
         "enabled": first("Active").upper() == "TRUE",
         "action": first("Action").lower(),
         "direction": first("Dir").lower(),
@@ -290,13 +291,24 @@ _ADB = frozenset(port for first, last in questions.ADB_PORTS for port in range(f
 _ANY_PROGRAM = re.compile(r"(?i)\\adb\.exe|ldplayer|leidian|dnplayer")
 
 
-def _open(rules: list[Facts]) -> list[Facts]:
-    """The rules that let in at adb's ports. A rule that blocks goes before those that allow (learn.microsoft.com: Windows Firewall rules), where it blocks
-    everybody and everything."""
-    inbound = [one for one in rules if one["enabled"] and one["direction"] == "in" and one["protocol"] in ("tcp", "any")]
-    whole = [one for one in inbound if one["action"] == "block" and not one["remote_addresses"] and one["program"] is None]
-    blocked = frozenset[int]().union(*(_ports(one) for one in whole))
-    return [one for one in inbound if one["action"] == "allow" and _concerns(one) and _ports(one) - blocked]
+def _open(rows: Iterable[Mapping[str, Any]]) -> list[Facts]:
+    """The rules that let in at adb's ports. A rule that blocks goes before those that allow (MS-FASP 2.2.34), where it blocks everybody and everything."""
+    told = [(rule(row), str(row.get("rule"))) for row in rows]
+    inbound = [(one, text) for one, text in told if one["enabled"] and one["direction"] == "in" and one["protocol"] in ("tcp", "any")]
+    blocked = frozenset[int]().union(*(_ports(one) for one, text in inbound if one["action"] == "block" and _for_all(text)))
+    return [one for one, _ in inbound if one["action"] == "allow" and _concerns(one) and _ports(one) - blocked]
+
+
+#: What a rule may say and still hold for every program, sender and address; and the networks that one for all of them names, if it names any.
+_PLAIN = {"action", "active", "dir", "protocol", "profile", "lport", "lport2_10", "name", "desc", "embedctxt"}
+_NETWORKS = {"domain", "private", "public"}
+
+
+def _for_all(text: str) -> bool:
+    """Whether a rule is told whole (each part ends with a bar, and the probe cuts long ones) and nothing in it narrows it down."""
+    words = [part.lower().partition("=") for part in text.split("|")[1:] if part]
+    networks = {value for key, _, value in words if key == "profile"}
+    return text.endswith("|") and {key for key, _, _ in words} <= _PLAIN and (not networks or networks >= _NETWORKS)
 
 
 def _concerns(rule: Facts) -> bool:
@@ -431,10 +443,11 @@ def registry(told: Answers, pairs: Iterable[tuple[str, str]]) -> list[Facts]:
 
 
 def rules(told: Answers, names: Iterable[str]) -> list[Facts] | None:
-    """Firewall rules by name, those that are there; None where they are unknown."""
+    """Firewall rules by either of their names, those that are there; None where they are unknown. What makes rules through COM gives only the display
+    name, and Windows a GUID for the other one (INetFwRule.Name; MS-GPFAS 4.2)."""
     wanted = {name.lower() for name in names}
     rows = told.all("rules")
-    return None if rows is None else [rule(row) for row in rows if str(row.get("name")).lower() in wanted]
+    return None if rows is None else [one for one in map(rule, rows) if wanted & {one["name"].lower(), one["display_name"].lower()}]
 
 
 __all__ = ["ABSENT", "Facts", "facts", "features", "pagefile", "registry", "rule", "rules", "services"]

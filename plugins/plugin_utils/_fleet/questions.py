@@ -362,6 +362,11 @@ def _why(result: Result) -> str:
     return f"powershell.exe exited with {result.values.get('exit')} and printed {shown(printed)}"
 
 
+def _reason(text: object) -> str:
+    """In one line: what a host says must not look like lines of ours."""
+    return " ".join(str(text).split())[:_REASON]
+
+
 def _take(line: str, into: Answers) -> None:
     try:
         answer = _sound(json.loads(line))
@@ -370,7 +375,7 @@ def _take(line: str, into: Answers) -> None:
         return
     id = str(answer.get("id"))
     if answer.get("error") is not None or "rows" not in answer:
-        into.reasons[id] = str(answer.get("error"))[:_REASON]
+        into.reasons[id] = _reason(answer.get("error"))
         return
     rows = [row for row in listed(answer["rows"]) if isinstance(row, Mapping)]
     if id == "registry":
@@ -398,7 +403,7 @@ def listed(value: Any) -> list[Any]:
 def _take_key(row: Mapping[str, Any], into: Answers) -> None:
     key = str(row.get("key")).lower()
     if row.get("exists") is None:
-        into.reasons[str(row.get("key"))] = str(row.get("error"))[:_REASON]
+        into.reasons[str(row.get("key"))] = _reason(row.get("error"))
         return
     if not row["exists"]:
         into.keys.setdefault(key, None)

@@ -168,7 +168,7 @@ def _rule(rule: Rule) -> str:
 
 def _rules(world: World, questions: Json) -> Iterator[Json]:
     for name, rule in world.system.rules.items():
-        asked = name.lower() in [asked.lower() for asked in questions["rule_names"]]
+        asked = bool({name.lower(), rule.display.lower()} & {asked.lower() for asked in questions["rule_names"]})
         counts = rule.enabled and rule.direction == "in" and rule.protocol != "udp"
         spans = [tuple(map(int, (port.split("-") * 2)[:2])) for port in rule.local_ports if port[:1].isdigit()]
         touched = any(low <= last and high >= first for low, high in spans for first, last in questions["ports"])
