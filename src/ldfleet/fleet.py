@@ -1,5 +1,5 @@
-"""A fleet in Python: ``Fleet("fleet.yml").plan()``, ``.apply(plan)``, ``.status()``, ``.doctor()``, ``.drift()``, ``.restart()``, ``.test()``. Everything is done by the
-collection's playbooks; this file orders them and reads what they return."""
+"""A fleet in Python: ``Fleet("fleet.yml").plan()``, ``.apply(plan)``, ``.status()``, ``.doctor()``, ``.drift()``, ``.restart()``, ``.test()``. Everything is
+done by the collection's playbooks; this file orders them and reads what they return."""
 
 from __future__ import annotations
 

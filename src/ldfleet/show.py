@@ -232,14 +232,14 @@ def tests(hosts: Mapping[str, HostResult], to: Console) -> None:
     """Each host with its lines; below what is not well, what it costs and what to do."""
     for name, host in hosts.items():
         found = tested(host)
-        _line(Text(f"{name}: ", "bold") + Text(found["status"], _MARKS.get(found["status"], "")), to)
+        line(Text(f"{name}: ", "bold") + Text(found["status"], _MARKS.get(found["status"], "")), to)
         if not found["lines"]:
-            _line(Text(f"  {found['problem']}"), to)
-        for line in found["lines"]:
-            _line(Text(f"  {line['status']:<8}", _MARKS.get(line["status"], "")) + Text(f"{line['check']:<12}{line['found']}"), to)
-            for text in (line["costs"], line["advice"]):
+            line(Text(f"  {found['problem']}"), to)
+        for check in found["lines"]:
+            line(Text(f"  {check['status']:<8}", _MARKS.get(check["status"], "")) + Text(f"{check['check']:<12}{check['found']}"), to)
+            for text in (check["costs"], check["advice"]):
                 if text:
-                    _line(Text(f"{'':22}{text}", "dim"), to)
+                    line(Text(f"{'':22}{text}", "dim"), to)
 
 
 def host_list(hosts: Mapping[str, Mapping[str, Any]], to: Console) -> None:
