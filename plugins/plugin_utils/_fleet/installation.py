@@ -89,9 +89,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Found:
-    """``programs``: whether the console and the player are there. ``strange``: something else that the folder holds, or nothing. ``emulators``: folders of emulators. ``running``: what of LDPlayer runs, for people.
+    """``programs``: whether the console and the player are there. ``strange``: something else that the folder holds, or nothing.
 
-    ``keys``: LDPlayer's registry keys of this version, with the folder that each names (None: no such value). ``free_bytes``: -1 where unknown.
+    ``emulators``: folders of emulators. ``running``: what of LDPlayer runs, for people. ``keys``: LDPlayer's registry keys of this version, with the folder
+    that each names (None: no such value). ``free_bytes``: -1 where unknown.
     """
 
     host: HostFacts
