@@ -71,6 +71,10 @@ def work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
             found["notes"].append({"name": note[0], "data": json.dumps(note[1])})
     found["restart"] = _restart(look, wanted, found, notes)
     found["hold"] = _hold(look, wanted) if found["restart"] else ""
+    if _waits_for_logon(look, wanted) and not found["hold"] and not found["autologon"]:
+        # Whoever logs on automatically and is not there may have a wrong password, which Windows tells nobody: it is set anew.
+        found["autologon"] = True
+        found["left"].append("automatic logon")
     if found["restart"] and found["left"] and wanted["state"] != "absent" and "restart" not in notes:
         found["notes"].append({"name": "restart", "data": json.dumps({"started": _started(look)})})
     return found
@@ -208,7 +212,8 @@ def _plain_back(look: Mapping[str, Any], wanted: Mapping[str, Any], notes: Mappi
     if service.get("was") and (look["services"].get("W32Time") or {}).get("start") != service["was"]:
         yield "service", service["was"], None, "time service"
     if (notes.get("pagefile", {}).get("was") or {}).get("automatic") and look["pagefile"]["automatic"] is False:
-        yield "pagefile", {"automatic": True}, None, "page file"
+        drives = [str(file["path"])[:1].upper() for file in look["pagefile"]["files"] or ()]
+        yield "pagefile", {"drives": drives}, None, "page file"
     if notes.get("autologon", {}).get("was") == "" and look["facts"]["autologon"]["enabled"]:
         yield "autologon", True, None, "automatic logon"
     if "rule" in notes and any(_closes(rule, wanted) for rule in look["firewall_rules"] or ()):
@@ -226,13 +231,18 @@ def _restart(look: Mapping[str, Any], wanted: Mapping[str, Any], found: Mapping[
         return "the page file changes with the next start"
     if wanted["state"] == "absent":
         return ""
-    if wanted["autologon_user"] and not look["facts"]["sessions"]["console_user"] and not look["facts"]["sessions"]["desktops"]:
+    if _waits_for_logon(look, wanted):
         return f"{wanted['autologon_user']} is logged on with the next start"
     noted = notes.get("restart")
     if noted is not None and noted.get("started") == _started(look, noted.get("started")):
         return "what an earlier run changed waits for a start"
     waiting = look["facts"]["windows"]["reboot_pending"]
     return f"Windows waits for it ({', '.join(map(str, waiting))})" if waiting else ""
+
+
+def _waits_for_logon(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    sessions = look["facts"]["sessions"]
+    return bool(wanted["state"] != "absent" and wanted["autologon_user"] and not sessions["console_user"] and not sessions["desktops"])
 
 
 def _started(look: Mapping[str, Any], known: Any = None) -> int | None:
