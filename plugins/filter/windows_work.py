@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import windows
 
 
