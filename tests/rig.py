@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +98,25 @@ def playbook(inventory: Path, folder: Path, name: str, *options: str, core: str 
         [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), name, *options],
         cwd=ROOT, env=environment(folder, core), capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
+
+
+def cut_off(inventory: Path, folder: Path, name: str, when: Callable[[], bool], *options: str) -> str:
+    """Begin a playbook, and kill it with all that it started as soon as ``when`` says so; returns its output until then."""
+    (folder / "results").mkdir(exist_ok=True)
+    with (folder / "cut.log").open("w") as log:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), name, *options],
+            cwd=ROOT, env=environment(folder), stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 100
+        while running.poll() is None and not when() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        code = running.wait(10)
+    told = (folder / "cut.log").read_text(encoding="utf-8")
+    assert code == -signal.SIGKILL, f"it ended by itself, with {code}: {told}"
+    return told
 
 
 def ansible(
@@ -367,6 +389,7 @@ __all__ = [
     "ansible",
     "apply",
     "check",
+    "cut_off",
     "farm",
     "four_steps",
     "look",
