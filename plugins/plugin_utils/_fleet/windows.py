@@ -54,10 +54,13 @@ def _features(wanted: Mapping[str, Any]) -> list[str]:
 
 
 def work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
-    """What is to be done, by area; ``left``: in words. Where ``wanted.state`` is absent, what is to be given back."""
+    """What is to be done, by area; ``left``: in words; ``logon``: whether nobody is logged on who shall be.
+
+    Where ``wanted.state`` is absent, what is to be given back.
+    """
     found: Json = {
         "registry": [], "features": [], "role": False, "power_plan": "", "service": "", "time_zone": "", "pagefile": {}, "autologon": False,
-        "rule": False, "notes": [], "restart": "", "hold": "", "left": [],
+        "rule": False, "notes": [], "logon": _waits_for_logon(look, wanted), "restart": "", "hold": "", "left": [],
     }  # fmt: skip
     notes = _notes(look, wanted)
     steps = list(_giving_back(look, wanted, notes) if wanted["state"] == "absent" else _changes(look, wanted))
@@ -71,7 +74,7 @@ def work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
             found["notes"].append({"name": note[0], "data": json.dumps(note[1])})
     found["restart"] = _restart(look, wanted, found, notes)
     found["hold"] = _hold(look, wanted) if found["restart"] else ""
-    if _waits_for_logon(look, wanted) and not found["hold"] and not found["autologon"]:
+    if found["logon"] and not found["hold"] and not found["autologon"]:
         # Whoever logs on automatically and is not there may have a wrong password, which Windows tells nobody: it is set anew.
         found["autologon"] = True
         found["left"].append("automatic logon")
@@ -231,7 +234,7 @@ def _restart(look: Mapping[str, Any], wanted: Mapping[str, Any], found: Mapping[
         return "the page file changes with the next start"
     if wanted["state"] == "absent":
         return ""
-    if _waits_for_logon(look, wanted):
+    if found["logon"]:
         return f"{wanted['autologon_user']} is logged on with the next start"
     noted = notes.get("restart")
     if noted is not None and noted.get("started") == _started(look, noted.get("started")):
