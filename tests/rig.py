@@ -91,12 +91,14 @@ def environment(folder: Path, core: str | None = None) -> dict[str, str]:
     }
 
 
-def playbook(inventory: Path, folder: Path, name: str, *options: str, core: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a playbook by its name, as a user does."""
+def playbook(
+    inventory: Path, folder: Path, name: str, *options: str, core: str | None = None, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook by its name, as a user does. ``more``: environment variables beside the usual ones."""
     (folder / "results").mkdir(exist_ok=True)
     return subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), name, *options],
-        cwd=ROOT, env=environment(folder, core), capture_output=True, text=True, timeout=170, check=False,
+        cwd=ROOT, env={**environment(folder, core), **(more or {})}, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
 
 

@@ -179,7 +179,6 @@ MOMENTS: dict[str, Callable[[World], bool]] = {
     "half of the values": lambda world: world.registry.get("HKLM\\SOFTWARE\\Policies\\Microsoft\\Windows\\WindowsUpdate\\AU", "NoAutoRebootWithLoggedOnUsers")
     is not None,
     "a logon": lambda world: bool(world.system.lsa_secrets),
-    "the page file": lambda world: not world.system.pagefiles_managed,
     "a start": lambda world: world.power.starts > 0,
 }  # fmt: skip
 
