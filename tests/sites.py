@@ -38,10 +38,10 @@ def wanted(**more: Any) -> dict[str, Any]:
 
 
 def play(
-    farm: Farm, folder: Path, name: str, variables: dict[str, Any], *options: str, way: str = "ntlm"
+    farm: Farm, folder: Path, name: str, variables: dict[str, Any], *options: str, way: str = "ntlm", core: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a playbook of the collection on the farm."""
-    return rig.playbook(inventory(farm, folder, variables, way), folder, f"ldfleet.ldplayer.{name}", *options)
+    """Run a playbook of the collection on the farm. ``core``: with another ansible-core."""
+    return rig.playbook(inventory(farm, folder, variables, way), folder, f"ldfleet.ldplayer.{name}", *options, core=core)
 
 
 def inventory(farm: Farm, folder: Path, variables: dict[str, Any], way: str = "ntlm") -> Path:

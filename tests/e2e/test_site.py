@@ -43,3 +43,15 @@ def test_site_leads_to_running_emulators_a_second_run_changes_nothing_and_decomm
     gone = play(farm, tmp_path, "decommission", wanted(ldplayer_max_destroy=2))
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert differs(farm, before) == set()
+
+
+@pytest.mark.parametrize("core", rig.CORES)
+@pytest.mark.parametrize("farm", EDITIONS[:1], indirect=True)
+def test_every_ansible_core_that_is_supported_runs_site_and_decommission(farm: Farm, tmp_path: Path, core: str) -> None:
+    before = state(farm)
+    for changed in (True, False):
+        done = play(farm, tmp_path, "site", wanted(), core=core)
+        assert (done.returncode, recap(done)["changed"] > 0) == (0, changed), done.stdout + done.stderr
+    gone = play(farm, tmp_path, "decommission", wanted(ldplayer_max_destroy=2), core=core)
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    assert differs(farm, before) == set()
