@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -94,6 +95,7 @@ def sim(
     ] = 0.7,
     state: Annotated[Path | None, typer.Option(help="Folder of the hosts' state, kept between runs. Without it, nothing is kept.")] = None,
     inventory: Annotated[Path | None, typer.Option(help="Write the inventory to this file instead of standard output.")] = None,
+    pid_file: Annotated[Path | None, typer.Option(help="Keep the process's number in this file while it runs.")] = None,
 ) -> None:
     """Run simulated Windows hosts with LDPlayer on loopback until Ctrl-C, for any client of WinRM, PSRP and SSH."""
     if engine not in ("port", "pwsh", "wine"):
@@ -105,6 +107,9 @@ def sim(
         )
     specs = [_bare(bare)] if bare is not None else [_spec(number, chinese) for number in dict.fromkeys(ldplayer or ["9"])]
     with ExitStack() as stack:
+        if pid_file is not None:
+            pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
+            stack.callback(pid_file.unlink, missing_ok=True)
         folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ldfleet-sim-")))
         plan = Plan(
             hosts=hosts, port=port, https=https or "certificate" in takes, ssh=ssh or "ssh" in takes, engine=engine, spec=specs[0], speed=speed,
