@@ -107,9 +107,6 @@ def sim(
         )
     specs = [_bare(bare)] if bare is not None else [_spec(number, chinese) for number in dict.fromkeys(ldplayer or ["9"])]
     with ExitStack() as stack:
-        if pid_file is not None:
-            pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
-            stack.callback(pid_file.unlink, missing_ok=True)
         folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ldfleet-sim-")))
         plan = Plan(
             hosts=hosts, port=port, https=https or "certificate" in takes, ssh=ssh or "ssh" in takes, engine=engine, spec=specs[0], speed=speed,
@@ -122,14 +119,18 @@ def sim(
         except (NoEngine, PortTaken, OSError) as error:
             typer.echo(f"ldfleet sim: {error}", err=True)
             raise typer.Exit(1) from error
-        text = farm.inventory_text(*takes)
+        text, ended = farm.inventory_text(*takes), _told_to_end()
+        if pid_file is not None:
+            pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
+            stack.callback(pid_file.unlink, missing_ok=True)
         if inventory is None:
             typer.echo(text)
         else:
             inventory.write_text(text, encoding="utf-8")
             typer.echo(f"{hosts} simulated hosts; inventory in {inventory}")
         typer.echo("running until Ctrl-C", err=True)
-        _wait()
+        while not ended.wait(3600):
+            pass
 
 
 def _bare(edition: str) -> Spec:
@@ -152,12 +153,12 @@ def _ways(named: list[str]) -> list[str]:
     return named
 
 
-def _wait() -> None:
+def _told_to_end() -> threading.Event:
+    """Set by Ctrl-C and by `kill`, which end nothing any more from here on."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    while not ended.wait(3600):
-        pass
+    return ended
 
 
 @app.command()
