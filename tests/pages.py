@@ -10,7 +10,12 @@ from pathlib import Path
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
 
-PAGES = [rig.ROOT / "README.md", rig.ROOT / "CONTRIBUTING.md", *sorted((rig.ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    rig.ROOT / "README.md",
+    rig.ROOT / "CONTRIBUTING.md",
+    *sorted((rig.ROOT / "docs").rglob("*.md")),
+    *sorted((rig.ROOT / "roles").glob("*/README.md")),
+]
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -49,6 +49,7 @@ def checkout(folder: Path) -> Path:
             (folder / entry.name).symlink_to(entry)
     (folder / ".venv").symlink_to(rig.BIN.parent)
     (folder / ".cache").mkdir()
+    (folder / ".cache" / "collections").symlink_to(rig.ROOT / ".cache" / "collections")
     shutil.copytree(rig.ROOT / "inventories", folder / "inventories")
     return folder
 

@@ -11,8 +11,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import windows
 
 
-def windows_asked(wanted: Mapping[str, Any], noted: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Values for host_info; ``noted``: the notes, where they are to be given back. Raises AnsibleFilterError for what is no such thing."""
+def windows_asked(wanted: Mapping[str, Any], noted: str | None = None) -> list[dict[str, Any]]:
+    """Values for host_info; ``noted``: the notes as they stand on the host, to give back. Raises AnsibleFilterError for what is no such thing."""
     try:
         return windows.asked(wanted) if noted is None else windows.asked_again(wanted, noted)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

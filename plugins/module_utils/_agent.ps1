@@ -1,7 +1,7 @@
 # ldfleet agent, protocol 1 (docs/protocol.md)
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 #
-# The only code of ldfleet that runs on a Windows host. It carries out a batch of operations and decides nothing. It runs in Windows
+# Acts on a Windows host: it carries out a batch of operations and decides nothing. It runs in Windows
 # PowerShell 5.1 and in PowerShell 7, is ASCII, and keeps to the language, .NET and ConvertFrom-Json, ConvertTo-Json, New-Object, Where-Object,
 # ForEach-Object.
 param($request)

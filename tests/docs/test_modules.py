@@ -78,8 +78,9 @@ def test_settings_are_documented() -> None:
 
 def test_playbooks_and_their_variables_are_documented() -> None:
     assert _missing("docs/playbooks.md", (f"ldfleet.ldplayer.{playbook.stem}" for playbook in PLAYBOOKS)) == []
-    page = (rig.ROOT / "docs" / "playbooks.md").read_text(encoding="utf-8")
-    assert {word for word in _variables() if f"| `{word}` |" not in page} == set()
+    pages = [rig.ROOT / "docs" / "playbooks.md", *(rig.ROOT / "roles").glob("*/README.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    assert {word for word in _variables() if f"| `{word}` |" not in text} == set()
 
 
 def _variables() -> set[str]:
@@ -161,6 +162,7 @@ def test_examples_of_every_module_and_filter_run_in_check_mode(farm: Farm, tmp_p
             "hosts": "all",
             "gather_facts": False,
             "vars": {"ldplayer_fleet": fleet, "ldplayer_ways": [{"name": "own"}]},
+            "vars_files": [str(rig.ROOT / "roles" / "windows" / folder / "main.yml") for folder in ("defaults", "vars")],
             "tasks": tasks,
         }
     ]

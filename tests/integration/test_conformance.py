@@ -67,6 +67,14 @@ def test_a_host_that_differs_is_told_with_evidence(tmp_path: Path, quirk: str, v
         assert before[0] in world.titles()
 
 
+def test_a_data_directory_elsewhere_is_told(tmp_path: Path) -> None:
+    with rig.farm(tmp_path / "farm") as farm:
+        registry = farm.hosts[0].world.registry
+        key = next(key for key, name, _ in registry.entries() if name == "DataDir")
+        registry.set(key, "DataDir", "D:\\emulators\\")
+        assert _verdicts(_run(farm, tmp_path))["installed.data"] == "differs"
+
+
 def test_add_that_does_nothing_ends_the_examination(tmp_path: Path) -> None:
     with rig.farm(tmp_path / "farm") as farm:
         farm.hosts[0].world.quirks.add_does_nothing_times = 99

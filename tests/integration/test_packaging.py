@@ -17,7 +17,7 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import si
 
 MODULES = [path.stem for path in sorted((rig.ROOT / "plugins" / "modules").glob("*.yml"))]
 #: The rooms of the collection, and what its users look for in it.
-ROOMS = ("plugins", "playbooks", "schemas", "meta")
+ROOMS = ("plugins", "playbooks", "roles", "schemas", "meta")
 COLLECTION = Path("ansible_collections", "ldfleet", "ldplayer")
 
 

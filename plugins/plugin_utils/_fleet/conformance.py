@@ -16,11 +16,13 @@ from .._host import operations
 from .._host.batch import Reply, Result
 from .._host.operations import Operation
 from . import config, guest, install, observed, settings
+from .dialect import DIALECTS
 from .observed import Observation
 from .options import shown
 
 #: Titles of scratch emulators begin so; nobody else's do.
 SCRATCH = "ldfleet-conformance-"
+_REG = r"{systemroot}\System32\reg.exe"
 _COMMAND_MS, _COPY_MS, _BOOT_MS = 60_000, 900_000, 300_000
 
 
@@ -375,7 +377,36 @@ def _removal(bench: Bench) -> Chapter:
     ]
 
 
+def _installed(bench: Bench) -> Chapter:
+    """What laying and finding an LDPlayer rest on: what its own setup wrote, and the repair tool. Only looked at."""
+    keys = [key for dialect in DIALECTS for key in dialect.keys]
+    names = [(key, name) for key in keys for name in ("InstallDir", "DataDir")]
+    asked = [
+        operations.execute(f"key.{number}", _REG, ["query", f"HKCU\\SOFTWARE\\{key}", "/v", name], _COMMAND_MS)
+        for number, (key, name) in enumerate(names)
+    ]
+    reply = yield bench.batch(operations.listing("programs", "{ld}", "*", folders=True), *asked)
+    told = [re.search(r"REG_(?:EXPAND_)?SZ\s+(\S[^\r\n]*)", _text(reply.results[f"key.{number}"])) for number in range(len(names))]
+    folders = {pair: found[1].strip() for pair, found in zip(names, told, strict=True) if found}
+    home = bench.seen.install.rstrip("\\").lower()
+    own = [key for key in keys if folders.get((key, "InstallDir"), "").rstrip("\\").lower() == home]
+    data = {folders.get((key, "DataDir"), "").lower() for key in own}
+    there = {str(item["name"]).lower() for item in reply.results["programs"].values.get("files", ())}
+    return [
+        _finding(
+            "installed.folder", "the user's registry has LDPlayer's folder as InstallDir, with a backslash at the end",
+            all(folders[key, "InstallDir"].endswith("\\") for key in own) if own else None, f"keys: {own or 'none names this folder'}",
+        ),
+        _finding(
+            "installed.data", "beside it DataDir is the folder vms in it, with a backslash at the end",
+            data == {f"{home}\\vms\\"} if own else None, f"DataDir: {sorted(path.replace(home, '…') for path in data)}",
+        ),
+        _finding("installed.repairer", "dnrepairer.exe lies in LDPlayer's folder", "dnrepairer.exe" in there, f"{len(there)} files there"),
+    ]  # fmt: skip
+
+
 CHAPTERS: Mapping[str, Callable[[Bench], Chapter]] = {
+    "installed": _installed,
     "listing": _listing,
     "creation": _creation,
     "settings": _settings,
@@ -392,7 +423,7 @@ def examine(seen: Observation, run: str) -> Chapter:
     bench = Bench(seen, run)
     findings: list[Finding] = []
     for name, chapter in CHAPTERS.items():
-        if name not in ("listing", "creation") and bench.index < 0:
+        if name not in ("installed", "listing", "creation") and bench.index < 0:
             break
         findings += yield from chapter(bench)
     return [replace(finding, found=scrubbed(finding.found, seen)) for finding in findings]

@@ -266,7 +266,8 @@ def _result(wanted: Wish, there: Found, steps: Steps) -> Json:
             "release": mark.release if mark else "",
             "sha256": mark.sha256 if mark else "",
             "emulators": len(there.emulators),
+            "free_bytes": there.free_bytes,
+            "desktop_user": there.host.desktop_user,
         },
-        "host": {"name": there.host.name, "free_bytes": there.free_bytes, "desktop_user": there.host.desktop_user},
         "diff": conversation.diff((), conversation.texts(steps)),
     }

@@ -1,15 +1,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the role windows has to do on a host: what host_info told and what is wanted in, the work out. Pure.
 
-Each change is noted on the host before it is made, as what was there and what is set, so that it can be given back where nobody changed it since.
-What could not be told (null) is set as wanted, and noted as unknown: then it stays when the rest is given back.
+Each change is noted on the host before it is made, as what was there at first and what was set since, so that it can be given back where nobody else
+changed it. What could not be told (null) is set as wanted, and noted as unknown: then it stays when the rest is given back. All notes are one value of the
+registry: a text of JSON, by the name of the change.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,73 +25,92 @@ PLANS = {
     "power_saver": "a1841308-3541-4fab-bc81-f71556f20b4a",
 }
 _RESTARTS = ("DeviceGuard",)
-_SINGLES = ("power_plan", "service", "time_zone", "pagefile", "autologon", "rule", "restart")
+#: The value with the notes, and the one that is there while a change waits for Windows' next start.
+NOTES, WAITING = "changes", "restart"
 #: The host's start is told from its uptime, which is read some seconds after its clock.
 _SAME_START_SECONDS = 120
 
 
 def asked(wanted: Mapping[str, Any]) -> list[Json]:
-    """The registry values that host_info is asked for: those that are wanted, and the notes of all that may have been changed."""
-    names = [*_SINGLES, *(f"feature|{name}" for name in _features(wanted)), *map(_note_of, wanted["registry"])]
-    return [*({"key": row["key"], "name": row["name"]} for row in wanted["registry"]), *_rows(wanted, names), BIAS]
+    """The registry values that host_info is asked for: those that are wanted, and the notes."""
+    return [*({"key": row["key"], "name": row["name"]} for row in wanted["registry"]), *_always(wanted)]
 
 
-def asked_again(wanted: Mapping[str, Any], noted: Mapping[str, Any]) -> list[Json]:
-    """The same for giving back: what the notes name, whatever is wanted now. ``noted``: the properties that win_reg_stat returned."""
-    values = [dict(zip(("key", "name"), name.split("|", 2)[1:], strict=True)) for name in noted if name.startswith("registry|")]
-    return [*values, *_rows(wanted, noted), BIAS]
+def asked_again(wanted: Mapping[str, Any], noted: str) -> list[Json]:
+    """The same for giving back: what the notes name, whatever is wanted now. ``noted``: the notes as they stand in the registry."""
+    names = [name.split("|", 2)[1:] for name in _read(noted) if re.match(r"registry\|[^|]+\|", name)]
+    return [*(dict(zip(("key", "name"), pair, strict=True)) for pair in names), *_always(wanted)]
 
 
-def _rows(wanted: Mapping[str, Any], names: Iterable[str]) -> list[Json]:
-    return [{"key": wanted["notes"], "name": name} for name in names]
+def _always(wanted: Mapping[str, Any]) -> list[Json]:
+    return [*({"key": wanted["notes"], "name": name} for name in (NOTES, WAITING)), BIAS]
 
 
 def _note_of(row: Mapping[str, Any]) -> str:
     return f"registry|{row['key']}|{row['name']}"
 
 
-def _features(wanted: Mapping[str, Any]) -> list[str]:
-    return [*wanted["features"], wanted["role"]]
-
-
 def work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
-    """What is to be done, by area; ``left``: in words. Where ``wanted.state`` is absent, what is to be given back."""
+    """What is to be done, by area; ``left``: in words; ``logon``: whether nobody is logged on who shall be.
+
+    Where ``wanted.state`` is absent, what is to be given back.
+    """
     found: Json = {
         "registry": [], "features": [], "role": False, "power_plan": "", "service": "", "time_zone": "", "pagefile": {}, "autologon": False,
-        "rule": False, "notes": [], "restart": "", "hold": "", "left": [],
+        "rule": False, "notes": "", "waiting": "", "logon": _waits_for_logon(look, wanted), "restart": "", "hold": "", "left": [],
     }  # fmt: skip
-    notes = _notes(look, wanted)
-    steps = list(_giving_back(look, wanted, notes) if wanted["state"] == "absent" else _changes(look, wanted))
-    for area, value, note, text in steps:
+    notes, waiting = _value_of(look, wanted, NOTES), _value_of(look, wanted, WAITING)
+    kept = dict(notes)
+    for area, value, note, text in _giving_back(look, wanted, notes) if wanted["state"] == "absent" else _changes(look, wanted):
         if isinstance(found[area], list):
             found[area].append(value)
         else:
             found[area] = value
         found["left"].append(text)
-        if note is not None and note[0] not in notes:
-            found["notes"].append({"name": note[0], "data": json.dumps(note[1])})
-    found["restart"] = _restart(look, wanted, found, notes)
+        if note is not None:
+            kept[note[0]] = _noted(kept.get(note[0]), note[1])
+    found["restart"] = _restart(look, wanted, found, waiting)
     found["hold"] = _hold(look, wanted) if found["restart"] else ""
-    if _waits_for_logon(look, wanted) and not found["hold"] and not found["autologon"]:
+    if found["logon"] and not found["hold"] and not found["autologon"]:
         # Whoever logs on automatically and is not there may have a wrong password, which Windows tells nobody: it is set anew.
         found["autologon"] = True
         found["left"].append("automatic logon")
-    if found["restart"] and found["left"] and wanted["state"] != "absent" and "restart" not in notes:
-        found["notes"].append({"name": "restart", "data": json.dumps({"started": _started(look)})})
+    if found["restart"] and found["left"] and wanted["state"] != "absent" and not _is_waiting(look, waiting):
+        found["waiting"] = json.dumps({"start": {"began": _started(look)}})
+    if kept != notes:
+        found["notes"] = json.dumps(kept)
     return found
 
 
-def _notes(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Json]:
-    """What earlier runs noted. A note that cannot be read is as good as none: nothing is given back by it."""
-    notes = {}
-    for row in look["registry"]:
-        if str(row["key"]).lower() == str(wanted["notes"]).lower() and row["exists"]:
-            try:
-                found = json.loads(row["data"])
-            except (TypeError, ValueError):
-                found = {}
-            notes[str(row["name"])] = found if isinstance(found, dict) else {}
-    return notes
+def _value_of(look: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> dict[str, Json]:
+    """What an earlier run wrote there."""
+    key = str(wanted["notes"]).lower()
+    rows = (row for row in look["registry"] if (str(row["key"]).lower(), row["name"]) == (key, name) and row["exists"])
+    return _read(next((row["data"] for row in rows), ""))
+
+
+def _read(text: object) -> dict[str, Json]:
+    """Notes out of their text. One that cannot be read is as good as none: nothing is given back by it."""
+    try:
+        found = json.loads(str(text))
+    except ValueError:
+        return {}
+    return {name: note for name, note in found.items() if isinstance(note, dict)} if isinstance(found, dict) else {}
+
+
+def _noted(known: Mapping[str, Any] | None, fresh: Mapping[str, Any]) -> Json:
+    """A note that is there keeps what was at first, and learns what is set now."""
+    note = {**fresh, **(known or {})}
+    if "set" in fresh:
+        earlier = _tried(known or {})
+        note["set"] = earlier if fresh["set"] in earlier else [*earlier, fresh["set"]]
+    return note
+
+
+def _tried(note: Mapping[str, Any]) -> list[Any]:
+    """All that was set since the note was begun."""
+    found = note.get("set")
+    return found if isinstance(found, list) else []
 
 
 #: Area of the work, its value, the note (name, and what was and what is set; None for none), and the same for people.
@@ -186,8 +206,10 @@ def _giving_back(look: Mapping[str, Any], wanted: Mapping[str, Any], notes: Mapp
         if name.startswith("registry|"):
             _, key, value = name.split("|", 2)
             seen = there.get((key.lower(), value.lower()))
-            if seen and seen["exists"] and str(seen["data"]) == str(note.get("set")) and note.get("was") != "unknown":
-                yield "registry", _restored(key, value, note.get("was")), None, value
+            ours = seen is not None and seen["exists"] and str(seen["data"]) in map(str, _tried(note))
+            was = note.get("was", "unknown")
+            if ours and (was is None or (isinstance(was, dict) and {"kind", "data"} <= set(was))):
+                yield "registry", _restored(key, value, was), None, value
         elif name.startswith("feature|"):
             feature = name.split("|", 1)[1]
             if look["features"].get(feature) is False:
@@ -205,9 +227,9 @@ def _restored(key: str, name: str, was: Mapping[str, Any] | None) -> Json:
 
 def _plain_back(look: Mapping[str, Any], wanted: Mapping[str, Any], notes: Mapping[str, Json]) -> Iterator[_Step]:
     plan, zone, service = (notes.get(name, {}) for name in ("power_plan", "time_zone", "service"))
-    if plan.get("was") and look["power_plan"]["guid"] == plan.get("set"):
+    if plan.get("was") and look["power_plan"]["guid"] in _tried(plan):
         yield "power_plan", plan["was"], None, "power plan"
-    if zone.get("was") and look["time_zone"] == zone.get("set"):
+    if zone.get("was") and look["time_zone"] in _tried(zone):
         yield "time_zone", zone["was"], None, "time zone"
     if service.get("was") and (look["services"].get("W32Time") or {}).get("start") != service["was"]:
         yield "service", service["was"], None, "time service"
@@ -221,7 +243,7 @@ def _plain_back(look: Mapping[str, Any], wanted: Mapping[str, Any], notes: Mappi
 
 
 # ---- starting anew --------------------------------------------------------------------------------------------------------------------
-def _restart(look: Mapping[str, Any], wanted: Mapping[str, Any], found: Mapping[str, Any], notes: Mapping[str, Json]) -> str:
+def _restart(look: Mapping[str, Any], wanted: Mapping[str, Any], found: Mapping[str, Any], waiting: Mapping[str, Json]) -> str:
     """Why Windows must start anew, or nothing."""
     if found["features"] or found["role"]:
         return "features change with the next start"
@@ -231,13 +253,18 @@ def _restart(look: Mapping[str, Any], wanted: Mapping[str, Any], found: Mapping[
         return "the page file changes with the next start"
     if wanted["state"] == "absent":
         return ""
-    if _waits_for_logon(look, wanted):
+    if found["logon"]:
         return f"{wanted['autologon_user']} is logged on with the next start"
-    noted = notes.get("restart")
-    if noted is not None and noted.get("started") == _started(look, noted.get("started")):
+    if _is_waiting(look, waiting):
         return "what an earlier run changed waits for a start"
     waiting = look["facts"]["windows"]["reboot_pending"]
     return f"Windows waits for it ({', '.join(map(str, waiting))})" if waiting else ""
+
+
+def _is_waiting(look: Mapping[str, Any], waiting: Mapping[str, Json]) -> bool:
+    """Whether Windows still runs since before a change that acts from its next start on."""
+    began = waiting.get("start", {}).get("began")
+    return "start" in waiting and began == _started(look, began)
 
 
 def _waits_for_logon(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -267,6 +267,20 @@ foreach ($value in $registry) {
     }
 }
 $steps += @{
+    # Before the general rules go: a change of rules also ends what came in before it (learn.microsoft.com: ALE Reauthorization), and who came in at this
+    # port shall see the end of this script.
+    Name = 'firewall'; Item = $null; Says = "the firewall lets $($fleet.Controllers -join ', ') in at port $($fleet.Port), and nobody else (rule $rule)"
+    Back = "removes the firewall rule $rule"
+    Is = { Test-Rule }
+    Was = { @{} }
+    Do = {
+        if ($null -ne (Get-NetFirewallRule -Name $rule -ErrorAction SilentlyContinue)) { Remove-NetFirewallRule -Name $rule }
+        [void](New-NetFirewallRule -Name $rule -DisplayName "ldfleet ($way)" -Direction Inbound -Protocol TCP -LocalPort $fleet.Port `
+            -RemoteAddress $fleet.Controllers -Action Allow -Profile Any)
+    }
+    Undo = { if ($null -ne (Get-NetFirewallRule -Name $rule -ErrorAction SilentlyContinue)) { Remove-NetFirewallRule -Name $rule } }
+}
+$steps += @{
     Name = 'closed'; Item = $null; Says = "switches off the firewall's own rules that let anybody in ($($closed -join ', '))"
     Back = 'switches the firewall rules on again that it switched off'
     Is = { $null -ne (Get-Service -Name $service -ErrorAction SilentlyContinue) -and @(Get-OpenRules).Count -eq 0 }
@@ -415,18 +429,6 @@ $steps += @{
     }
 }
 #endregion
-$steps += @{
-    Name = 'firewall'; Item = $null; Says = "the firewall lets $($fleet.Controllers -join ', ') in at port $($fleet.Port), and nobody else (rule $rule)"
-    Back = "removes the firewall rule $rule"
-    Is = { Test-Rule }
-    Was = { @{} }
-    Do = {
-        if ($null -ne (Get-NetFirewallRule -Name $rule -ErrorAction SilentlyContinue)) { Remove-NetFirewallRule -Name $rule }
-        [void](New-NetFirewallRule -Name $rule -DisplayName "ldfleet ($way)" -Direction Inbound -Protocol TCP -LocalPort $fleet.Port `
-            -RemoteAddress $fleet.Controllers -Action Allow -Profile Any)
-    }
-    Undo = { if ($null -ne (Get-NetFirewallRule -Name $rule -ErrorAction SilentlyContinue)) { Remove-NetFirewallRule -Name $rule } }
-}
 
 # ---- passwords ----------------------------------------------------------------------------------------------------------------------
 function New-Secret([string]$text) {

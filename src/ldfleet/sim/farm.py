@@ -32,7 +32,8 @@ class NoEngine(RuntimeError):
 class Plan:
     """What to simulate. ``port``: of the first host's listener, one more for each further host (0: any free ones); those of SSH follow.
 
-    ``beside``: further LDPlayers on every host (engine port only).
+    ``beside``: further LDPlayers on every host (engine port only). ``doors``: hosts have listeners for HTTP too, whatever ``https`` says, and what
+    stands in Windows decides who comes in: its services, listeners and firewall.
 
     ``speed``: simulated seconds a real second; ``skip``: waiting takes no time; ``powershell_start``: real seconds.
     """
@@ -51,6 +52,7 @@ class Plan:
     password: str = PASSWORD
     prefix: str = "sim-"
     beside: tuple[Spec, ...] = ()
+    doors: bool = False
 
 
 class Farm:
@@ -68,10 +70,10 @@ class Farm:
 
     def _endpoint(self, host: SimHost, number: int) -> Endpoint:
         plan = self.plan
-        port, ssh = (number + plan.port, number + plan.port + plan.hosts) if plan.port else (0, 0)
+        port, ssh, beside = (number + plan.port + kind * plan.hosts if plan.port else 0 for kind in range(3))
         made = Endpoint(
             host,
-            None if plan.https else port,
+            (beside if plan.doors else None) if plan.https else port,
             port if plan.https else None,
             ssh if plan.ssh else None,
             plan.policy,
@@ -96,7 +98,7 @@ class Farm:
         if seat is not None:
             seat.lay_registry(world.registry)
         engine = RealPowerShell(program, seat, world) if program is not None else None
-        return SimHost(world, {USER: self.plan.password}, engine, self.plan.powershell_start)
+        return SimHost(world, {USER: self.plan.password}, engine, self.plan.powershell_start, self.plan.doors)
 
     def _share(self, name: str) -> None:
         """All hosts of a farm reach the same shares."""

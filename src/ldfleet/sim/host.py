@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from . import boot, commands, engine_port, powershell, scripts, secrets
+from . import boot, commands, doors, engine_port, powershell, scripts, secrets
+from .doors import Door
 from .engine_powershell import RealPowerShell
 from .modules import table
 from .power import Interrupted
@@ -32,12 +33,14 @@ class HostCounters:
 
 @dataclass
 class SimHost:
-    """A machine. ``engine`` None is the port; ``powershell_start_seconds``: real seconds that each PowerShell takes to start."""
+    """A machine. ``engine`` None is the port; ``powershell_start_seconds``: real seconds that each PowerShell takes to start; ``doors``: whether its
+    services, listeners and firewall decide who comes in."""
 
     world: World
     users: dict[str, str] = field(default_factory=dict)
     engine: RealPowerShell | None = None
     powershell_start_seconds: float = 0.0
+    doors: bool = False
     counters: HostCounters = HostCounters()
 
     def __post_init__(self) -> None:
@@ -58,9 +61,13 @@ class SimHost:
         own = self.world.system.account(user)
         return own is not None and accounts[own].enabled and bool({ADMINISTRATORS, REMOTE_MANAGEMENT_USERS} & set(accounts[own].groups))
 
-    def knock(self) -> bool:
-        """Whether the machine is up (process.Machine)."""
-        return self.world.power.knock()
+    def knock(self, door: Door, client: str) -> bool:
+        """Whether the machine is up, and the door open (process.Machine)."""
+        return self.world.power.knock() and self.hears(door, client)
+
+    def hears(self, door: Door, client: str) -> bool:
+        """Whether the door is open (process.Machine)."""
+        return not self.doors or doors.is_open(self.world.system, door, client)
 
     def watch(self, act: Callable[[], None]) -> None:
         """Have something done when it goes down (process.Machine)."""

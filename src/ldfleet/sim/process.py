@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from .doors import Door
+
 
 @dataclass(frozen=True)
 class CommandLine:
@@ -78,8 +80,11 @@ class Machine(Protocol):
     def admits(self, user: str) -> bool:
         """Whether an account may come over the network."""
 
-    def knock(self) -> bool:
-        """Whether it takes a connection now: one that is down takes none."""
+    def knock(self, door: Door, client: str) -> bool:
+        """Whether it takes a connection now: one that is down takes none, nor does a door that is closed to the client's address."""
+
+    def hears(self, door: Door, client: str) -> bool:
+        """Whether it answers somebody who came in at that door before."""
 
     def watch(self, act: Callable[[], None]) -> None:
         """Have something done whenever it goes down."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from . import certificates, soap
 from .auth import Accounts, Authenticator, Policy, Undecryptable
+from .doors import Door
 from .process import Machine
 from .quotas import Quotas
 from .shells import Shells
@@ -146,7 +147,8 @@ class SimServer:
         try:
             connection.settimeout(_IDLE_SECONDS)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if not endpoint.machine.knock():
+            door: Door = "http" if context is None else "https"
+            if not endpoint.machine.knock(door, client):
                 # As near to a machine that is off as loopback comes: the connection is reset.
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return
@@ -155,7 +157,7 @@ class SimServer:
                 return
             if context is not None:
                 connection = context.wrap_socket(connection, server_side=True)
-            _Connection(endpoint, connection, client, context is not None).run()
+            _Connection(endpoint, connection, client, door).run()
         except (OSError, ssl.SSLError, HTTPException, _Closed):
             return  # the client went away, or does not speak HTTP: nobody is there to be told
         finally:
@@ -181,12 +183,13 @@ class _Closed(Exception):
 class _Connection:
     """One TCP connection: requests are answered in order, and authentication is the connection's."""
 
-    def __init__(self, endpoint: Endpoint, link: socket.socket, client: str, tls: bool) -> None:
+    def __init__(self, endpoint: Endpoint, link: socket.socket, client: str, door: Door) -> None:
         self._endpoint = endpoint
         self._link = link
         self._client = client
+        self._door = door
         shown = link.getpeercert(binary_form=True) if isinstance(link, ssl.SSLSocket) else None
-        self._who = Authenticator(endpoint.accounts, endpoint.policy, tls, certificates.account(shown))
+        self._who = Authenticator(endpoint.accounts, endpoint.policy, door == "https", certificates.account(shown))
         self._reader: BufferedReader = link.makefile("rb")
 
     def run(self) -> None:
@@ -245,7 +248,7 @@ class _Connection:
         if fault is not None and fault.kind != "lost_reply" and fault.kind != "truncate":
             return self._play(fault, request, encrypted)
         status, text = self._handle(request, user)
-        if fault is not None and fault.kind == "lost_reply":
+        if (fault is not None and fault.kind == "lost_reply") or not self._endpoint.machine.hears(self._door, self._client):
             raise _Closed
         kind, text = self._who.encrypt(text) if encrypted else ("application/soap+xml;charset=UTF-8", text)
         if fault is not None:

@@ -153,10 +153,13 @@ class _Door:
         output = Output()
         while output.exit_code is None:
             output = await asyncio.to_thread(running.read, _LOOK_SECONDS)
-            if fault is None:
+            if fault is None and self.endpoint.machine.hears("ssh", LOOPBACK):
                 self.endpoint.wire.count(bytes_out=len(output.stdout) + len(output.stderr))
                 process.stdout.write(output.stdout)
                 process.stderr.write(output.stderr)
+        if not self.endpoint.machine.hears("ssh", LOOPBACK):
+            process.channel.get_connection().abort()
+            return
         if fault is not None:
             process.stdout.write(output.stdout[: len(output.stdout) // 2] if fault.kind == "truncate" else b"")
             await process.stdout.drain()
@@ -179,7 +182,7 @@ class _Visitor(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         wire = self._door.endpoint.wire
-        if not self._door.endpoint.machine.knock():
+        if not self._door.endpoint.machine.knock("ssh", LOOPBACK):
             conn.abort()
             return
         wire.count(connections=1)

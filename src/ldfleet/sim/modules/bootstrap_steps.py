@@ -25,10 +25,10 @@ def steps(way: str, host: Host) -> list[Step]:
         return [
             *_account(host),
             _value(host, *key, 1, says),
+            _firewall(host, way),
             _closed(host),
             _service(host),
             *https.steps(host),
-            _firewall(host, way),
         ]
     host.service, host.rule, host.closed = "sshd", "ldfleet-ssh", ("OpenSSH-Server-In-TCP*",)
     program = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"
@@ -36,10 +36,10 @@ def steps(way: str, host: Host) -> list[Step]:
         *_account(host),
         _capability(host),
         _value(host, *shell, program, "SSH starts Windows PowerShell (DefaultShell)"),
+        _firewall(host, way),
         _closed(host),
         _service(host),
         _key(host),
-        _firewall(host, way),
     ]
 
 
