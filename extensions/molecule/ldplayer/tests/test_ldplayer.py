@@ -30,9 +30,18 @@ def test_its_console_answers(host: Any, folder: str) -> None:
     assert host.ansible("raw", rf"& '{folder}\ldconsole.exe' list2", check=False)["rc"] == 0
 
 
-def test_the_registry_leads_to_it(host: Any, folder: str) -> None:
+def test_ldfleet_finds_it(host: Any, folder: str) -> None:
     found = host.ansible("ldfleet.ldplayer.host_info")["facts"]["ldplayer"]
     assert folder.lower() in [str(one["install_dir"]).lower() for one in found]
+
+
+def test_the_registry_leads_to_it(host: Any, folder: str, variables: dict[str, Any]) -> None:
+    if variables.get("ldplayer_desktop_session") != "never":
+        pytest.skip("it is in the hive of the user at the desktop, which is not that of the connection's account")
+    found = host.ansible(
+        "ansible.windows.win_reg_stat", rf"path=HKCU:\SOFTWARE\XuanZhi\LDPlayer{variables.get('ldplayer_version', 9)} name=InstallDir"
+    )
+    assert found["value"].rstrip("\\") == folder
 
 
 def test_it_shows_no_advertisements(host: Any, variables: dict[str, Any]) -> None:
