@@ -5,15 +5,16 @@ PY ?= python3
 BIN := .venv/bin
 LINK := .build/ansible_collections/ldfleet/ldplayer
 JOBS ?= 2
+SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard extensions/molecule/*/molecule.yml)))
 CORES := 2.16.19 2.17.14 2.18.19
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test lint docs bench clean
+.PHONY: help setup demo test molecule lint docs bench clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: .venv/.done .cache/cores/.done .cache/collections/.done $(LINK)/.done ## make .venv and link the collection into .build
 
@@ -48,6 +49,11 @@ demo: setup ## converge emulators on three simulated Windows hosts, and prove it
 
 test: setup ## run every test
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term:skip-covered --cov-report=xml:.cache/coverage.xml
+
+molecule: setup ## try each role on a simulated Windows host, or on hosts of yours (LDFLEET_MOLECULE_INVENTORY)
+	@for scenario in $(SCENARIOS); do \
+	  if $(BIN)/molecule test --scenario-name $$scenario >.cache/molecule-$$scenario.log 2>&1; then echo "ok     $$scenario"; \
+	  else cat .cache/molecule-$$scenario.log; echo "FAILED $$scenario"; exit 1; fi; done
 
 lint: setup ## ruff, mypy, ansible-lint, ansible-doc, generated files, changelog, PowerShell
 	@$(BIN)/python tools/lint.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -94,6 +95,7 @@ def sim(
     ] = 0.7,
     state: Annotated[Path | None, typer.Option(help="Folder of the hosts' state, kept between runs. Without it, nothing is kept.")] = None,
     inventory: Annotated[Path | None, typer.Option(help="Write the inventory to this file instead of standard output.")] = None,
+    pid_file: Annotated[Path | None, typer.Option(help="Keep the process's number in this file while it runs.")] = None,
 ) -> None:
     """Run simulated Windows hosts with LDPlayer on loopback until Ctrl-C, for any client of WinRM, PSRP and SSH."""
     if engine not in ("port", "pwsh", "wine"):
@@ -117,14 +119,18 @@ def sim(
         except (NoEngine, PortTaken, OSError) as error:
             typer.echo(f"ldfleet sim: {error}", err=True)
             raise typer.Exit(1) from error
-        text = farm.inventory_text(*takes)
+        text, ended = farm.inventory_text(*takes), _told_to_end()
+        if pid_file is not None:
+            pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
+            stack.callback(pid_file.unlink, missing_ok=True)
         if inventory is None:
             typer.echo(text)
         else:
             inventory.write_text(text, encoding="utf-8")
             typer.echo(f"{hosts} simulated hosts; inventory in {inventory}")
         typer.echo("running until Ctrl-C", err=True)
-        _wait()
+        while not ended.wait(3600):
+            pass
 
 
 def _bare(edition: str) -> Spec:
@@ -147,12 +153,12 @@ def _ways(named: list[str]) -> list[str]:
     return named
 
 
-def _wait() -> None:
+def _told_to_end() -> threading.Event:
+    """Set by Ctrl-C and by `kill`, which end nothing any more from here on."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    while not ended.wait(3600):
-        pass
+    return ended
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import socket
 import subprocess
@@ -45,6 +46,13 @@ def test_sim_serves_hosts_that_survive_its_restart(tmp_path: Path) -> None:
     with sim(tmp_path, "--hosts", "2", "--speed", "100", "--state", state) as inventory:
         play = rig.ansible(inventory, tmp_path, "emulator", {"name": "scout", "cpu": 2, "state": "running"})
         assert {name: result["changed"] for name, result in play.results.items()} == {"sim-01": False, "sim-02": False}
+
+
+def test_sim_tells_its_number_while_it_runs(tmp_path: Path) -> None:
+    file = tmp_path / "sim.pid"
+    with sim(tmp_path, "--hosts", "1", "--pid-file", str(file)):
+        os.kill(int(file.read_text(encoding="ascii")), signal.SIGTERM)
+    assert not file.exists()
 
 
 def test_sim_on_a_chinese_windows_with_https(tmp_path: Path) -> None:
