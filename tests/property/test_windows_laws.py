@@ -252,4 +252,5 @@ def test_nothing_that_is_not_told_or_that_nobody_wrote_raises(
         untell(seen, path)
     work = windows.work(seen, wanted)
     assert set(work) >= {"registry", "features", "restart", "hold", "left"}
+    assert all(isinstance(work[word], str) for word in ("power_plan", "service", "time_zone", "restart", "hold", "notes", "waiting"))
     json.dumps(work)
