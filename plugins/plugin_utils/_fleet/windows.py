@@ -25,6 +25,8 @@ PLANS = {
     "power_saver": "a1841308-3541-4fab-bc81-f71556f20b4a",
 }
 _RESTARTS = ("DeviceGuard",)
+#: The name of a registry value's note.
+_REGISTRY = re.compile(r"registry\|[^|]+\|")
 #: The value with the notes, and the one that is there while a change waits for Windows' next start.
 NOTES, WAITING = "changes", "restart"
 #: The host's start is told from its uptime, which is read some seconds after its clock.
@@ -38,7 +40,7 @@ def asked(wanted: Mapping[str, Any]) -> list[Json]:
 
 def asked_again(wanted: Mapping[str, Any], noted: str) -> list[Json]:
     """The same for giving back: what the notes name, whatever is wanted now. ``noted``: the notes as they stand in the registry."""
-    names = [name.split("|", 2)[1:] for name in _read(noted) if re.match(r"registry\|[^|]+\|", name)]
+    names = [name.split("|", 2)[1:] for name in _read(noted) if _REGISTRY.match(name)]
     return [*(dict(zip(("key", "name"), pair, strict=True)) for pair in names), *_always(wanted)]
 
 
@@ -121,12 +123,13 @@ def _changes(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[_St
     there = {(str(row["key"]).lower(), str(row["name"]).lower()): row for row in look["registry"]}
     for row in wanted["registry"]:
         seen = there[str(row["key"]).lower(), str(row["name"]).lower()]
-        if not seen["exists"] or str(seen["data"]) != str(row["data"]):
+        data = _data(row)
+        if not seen["exists"] or seen["kind"] != _kind(data) or str(seen["data"]) != str(data):
             was = {"kind": seen["kind"], "data": seen["data"]} if seen["exists"] else None if seen["exists"] is False else "unknown"
             yield (
                 "registry",
-                _value(row["key"], row["name"], row["data"]),
-                (_note_of(row), {"was": was, "set": row["data"]}),
+                _value(row["key"], row["name"], data),
+                (_note_of(row), {"was": was, "set": data}),
                 f"{row['name']}",
             )
     if wanted["hypervisor"] == "off":
@@ -179,8 +182,18 @@ def _has_pagefile(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     )
 
 
+def _data(row: Mapping[str, Any]) -> Any:
+    """A value that is wanted. What is filled in where the roles are read is a text up to ansible-core 2.18, so a row may say that it is a DWORD."""
+    return int(row["data"]) if row.get("kind") == "dword" else row["data"]
+
+
+def _kind(data: Any) -> str:
+    """A whole number is a DWORD."""
+    return "dword" if isinstance(data, int) and not isinstance(data, bool) else "string"
+
+
 def _value(key: str, name: str, data: Any, kind: str | None = None) -> Json:
-    """In the words of win_regedit. A whole number is a DWORD."""
+    """In the words of win_regedit."""
     kinds = {
         "string": "string",
         "expand_string": "expandstring",
@@ -189,12 +202,11 @@ def _value(key: str, name: str, data: Any, kind: str | None = None) -> Json:
         "multi_string": "multistring",
         "binary": "binary",
     }
-    number = isinstance(data, int) and not isinstance(data, bool)
     return {
         "path": re.sub(r"\A(HK\w+)\\", r"\1:\\", str(key)),
         "name": name,
         "data": data,
-        "type": kinds.get(kind or "", "dword" if number else "string"),
+        "type": kinds.get(kind or "", _kind(data)),
     }
 
 
@@ -203,7 +215,7 @@ def _giving_back(look: Mapping[str, Any], wanted: Mapping[str, Any], notes: Mapp
     """What is still as the role left it."""
     there = {(str(row["key"]).lower(), str(row["name"]).lower()): row for row in look["registry"]}
     for name, note in sorted(notes.items()):
-        if name.startswith("registry|"):
+        if _REGISTRY.match(name):
             _, key, value = name.split("|", 2)
             seen = there.get((key.lower(), value.lower()))
             ours = seen is not None and seen["exists"] and str(seen["data"]) in map(str, _tried(note))
@@ -226,20 +238,27 @@ def _restored(key: str, name: str, was: Mapping[str, Any] | None) -> Json:
 
 
 def _plain_back(look: Mapping[str, Any], wanted: Mapping[str, Any], notes: Mapping[str, Json]) -> Iterator[_Step]:
-    plan, zone, service = (notes.get(name, {}) for name in ("power_plan", "time_zone", "service"))
-    if plan.get("was") and look["power_plan"]["guid"] in _tried(plan):
-        yield "power_plan", plan["was"], None, "power plan"
-    if zone.get("was") and look["time_zone"] in _tried(zone):
-        yield "time_zone", zone["was"], None, "time zone"
-    if service.get("was") and (look["services"].get("W32Time") or {}).get("start") != service["was"]:
-        yield "service", service["was"], None, "time service"
-    if (notes.get("pagefile", {}).get("was") or {}).get("automatic") and look["pagefile"]["automatic"] is False:
+    plan, zone, service = (_first(notes, name) for name in ("power_plan", "time_zone", "service"))
+    if plan and look["power_plan"]["guid"] in _tried(notes["power_plan"]):
+        yield "power_plan", plan, None, "power plan"
+    if zone and look["time_zone"] in _tried(notes["time_zone"]):
+        yield "time_zone", zone, None, "time zone"
+    if service and (look["services"].get("W32Time") or {}).get("start") != service:
+        yield "service", service, None, "time service"
+    pages = notes.get("pagefile", {}).get("was")
+    if isinstance(pages, dict) and pages.get("automatic") and look["pagefile"]["automatic"] is False:
         drives = [str(file["path"])[:1].upper() for file in look["pagefile"]["files"] or ()]
         yield "pagefile", {"drives": drives}, None, "page file"
     if notes.get("autologon", {}).get("was") == "" and look["facts"]["autologon"]["enabled"]:
         yield "autologon", True, None, "automatic logon"
     if "rule" in notes and any(_closes(rule, wanted) for rule in look["firewall_rules"] or ()):
         yield "rule", True, None, f"firewall rule {wanted['rule']}"
+
+
+def _first(notes: Mapping[str, Json], name: str) -> str:
+    """What was there at first, where that is a text."""
+    was = notes.get(name, {}).get("was")
+    return was if isinstance(was, str) else ""
 
 
 # ---- starting anew --------------------------------------------------------------------------------------------------------------------
