@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,13 +91,34 @@ def environment(folder: Path, core: str | None = None) -> dict[str, str]:
     }
 
 
-def playbook(inventory: Path, folder: Path, name: str, *options: str, core: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a playbook by its name, as a user does."""
+def playbook(
+    inventory: Path, folder: Path, name: str, *options: str, core: str | None = None, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook by its name, as a user does. ``more``: environment variables beside the usual ones."""
     (folder / "results").mkdir(exist_ok=True)
     return subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), name, *options],
-        cwd=ROOT, env=environment(folder, core), capture_output=True, text=True, timeout=170, check=False,
+        cwd=ROOT, env={**environment(folder, core), **(more or {})}, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
+
+
+def cut_off(inventory: Path, folder: Path, name: str, when: Callable[[], bool], *options: str) -> str:
+    """Begin a playbook, and kill it with all that it started as soon as ``when`` says so; returns its output until then."""
+    (folder / "results").mkdir(exist_ok=True)
+    with (folder / "cut.log").open("w") as log:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), name, *options],
+            cwd=ROOT, env=environment(folder), stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 100
+        while running.poll() is None and not when() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        code = running.wait(10)
+    told = (folder / "cut.log").read_text(encoding="utf-8")
+    assert code == -signal.SIGKILL, f"it ended by itself, with {code}: {told}"
+    return told
 
 
 def ansible(
@@ -367,6 +391,7 @@ __all__ = [
     "ansible",
     "apply",
     "check",
+    "cut_off",
     "farm",
     "four_steps",
     "look",

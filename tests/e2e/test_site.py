@@ -34,6 +34,9 @@ def test_site_leads_to_running_emulators_a_second_run_changes_nothing_and_decomm
     assert sorted(world.titles()) == ["farm-000", "golden"]
     assert world.running(world.find("farm-000"))
     assert world.desktop is not None
+    findings = rig.ansible(farm.inventory(), tmp_path, "host_info", {}).one()["findings"]
+    # Nothing sets a simulated clock right.
+    assert {row["id"] for row in findings if row["status"] != "False" and row["role"]} == {"ClockWrong"}
     again = play(farm, tmp_path, "site", wanted())
     assert (again.returncode, recap(again)["changed"]) == (0, 0), again.stdout + again.stderr
     assert PASSWORD not in done.stdout + again.stdout

@@ -16,7 +16,7 @@ from .._host.batch import Reply, Result
 from .._host.operations import Operation
 from . import apps, lower, observed, remedy
 from .desired import Desired, State
-from .errors import FleetError, Held, NotConverged
+from .errors import FleetError, Held, Host, NotConverged
 from .install import Where
 from .lower import Lease, Lowered
 from .observed import Asked, Emulator, Observation, Run
@@ -317,10 +317,13 @@ class _Run:
 
 
 def refuse_if_held(reply: Reply) -> None:
-    """Raises Held when the lease of the host was somebody else's: then nothing of the batch was done."""
+    """Raises Held when the lease of the host was somebody else's, and Host when it could not be written: then nothing of the batch was done."""
     lease = reply.results.get("lease")
-    if lease is None or lease.problem is None or lease.problem.code != "Held":
+    if lease is None or lease.problem is None:
         return
+    if lease.problem.code != "Held":
+        said = f"{lease.problem.code}: {lease.problem.message}"
+        raise Host(reply.host.name, f"ldfleet cannot write its lease there ({said})", "Nothing was done. Mend that, then run again")
     until = datetime.fromtimestamp(int(lease.values.get("until_ms", 0)) / 1000, UTC).strftime("%H:%M:%S UTC")
     raise Held(
         reply.host.name,

@@ -115,6 +115,9 @@ def _not_fetched(wanted: Wish, reply: Reply) -> Host:
     elif code == "Mismatch":
         problem = f"what came from {source} has the sha256 {result.values.get('found', 'of something else')}, and {wanted.sha256} is wanted"
         advice = "Nothing was changed, and the download was thrown away. Is it the file that was meant?"
+    elif code == "HttpStatus":
+        problem = f"{source} could not be fetched ({conversation.told(result)})"
+        advice = "Nothing was changed. Is the address right, and does its server let this host have the file?"
     elif code == "ExitCode" or result.status == "skipped":
         problem = f"{source} cannot be read on the host"
     else:

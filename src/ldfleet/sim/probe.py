@@ -140,7 +140,10 @@ def _live(world: World) -> dict[str, dict[str, Any]]:
         current: {"DisplayVersion": "23H2" if client else "21H2", "UBR": 2700, "EditionID": "Professional" if client else "ServerStandard"},
         **{f"{names}\\{kind}": {"ComputerName": world.name} for kind in ("ActiveComputerName", "ComputerName")},
         _SCHEMES: {"ActivePowerScheme": _plan(world)},
-        "HKLM\\SYSTEM\\CurrentControlSet\\Control\\TimeZoneInformation": {"TimeZoneKeyName": system.time_zone, "ActiveTimeBias": 0},
+        "HKLM\\SYSTEM\\CurrentControlSet\\Control\\TimeZoneInformation": {
+            "TimeZoneKeyName": system.time_zone,
+            "ActiveTimeBias": system.bias % 2**32,
+        },
         "HKLM\\SYSTEM\\CurrentControlSet\\Services\\W32Time\\Parameters": {"Type": "NTP", "NtpServer": "time.windows.com,0x9"},
         **{
             f"{_FIREWALL}\\{key}": {"EnableFirewall": int(system.firewall[name])}

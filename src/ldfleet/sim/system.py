@@ -118,6 +118,8 @@ class System:
     power_plans: list[str] = field(default_factory=lambda: ["Balanced", "High performance", "Power saver"])
     power_plan: str = "Balanced"
     time_zone: str = "UTC"
+    #: Minutes that its clock is behind UTC, below 0 where it is ahead. Set apart from the time zone, whose rules are not played.
+    bias: int = 0
     #: Drive, such as C: -> (initial, maximum) MiB; empty where Windows manages it.
     pagefiles: dict[str, list[int]] = field(default_factory=dict)
     pagefiles_managed: bool = True
