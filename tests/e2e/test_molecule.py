@@ -46,9 +46,11 @@ def test_a_role_converges_twice_heals_what_somebody_meddled_with_and_is_verified
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_scenario_runs_on_hosts_of_an_inventory_and_neither_starts_nor_ends_any(tmp_path: Path) -> None:
-    with rig.farm(tmp_path / "farm", spec=Spec.bare("windows11")) as farm:
-        inventory = farm.inventory()
+@pytest.mark.parametrize("way", ["psrp", "ssh"])
+def test_a_scenario_runs_on_hosts_of_an_inventory_and_neither_starts_nor_ends_any(tmp_path: Path, way: str) -> None:
+    rig.usable_way(way)
+    with rig.farm(tmp_path / "farm", spec=Spec.bare("windows11"), ssh=way == "ssh") as farm:
+        inventory = farm.inventory(way)
         inventory["ldplayer"]["vars"] |= {"winrm_controllers": ["127.0.0.1", "10.0.0.0/28"], "winrm_port": 5987}
         (tmp_path / "mine.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
         done = molecule(tmp_path, "test", "--scenario-name", "winrm", inventory=tmp_path / "mine.yml")
