@@ -87,7 +87,7 @@ def told(result: Result) -> str:
     """What went wrong in an operation, in one line."""
     if result.problem is None:
         return f"{result.status}, since {result.needs} failed" if result.needs else result.status
-    said = result.data("stdout").decode("utf-8", "replace").strip()
+    said = (result.data("stdout") or result.data("stderr")).decode("utf-8", "replace").strip()
     return f"{result.problem.code}: {result.problem.message}" + (f"; it printed {shown(said)}" if said else "")
 
 

@@ -49,8 +49,8 @@ def talk(wanted: Wish) -> Talk:
     elif verbs[-1] == "register":
         reply = yield Do((*_registering(wanted, there), *installation.look(wanted)), texts[-1:], planned)
     else:
-        yield from _fetched(wanted, there, texts, planned)
-        folder = yield from _unpacked(wanted, texts, planned)
+        fetched = yield from _fetched(wanted, there, texts, planned)
+        folder = yield from _unpacked(wanted, str(fetched["package"]), texts, planned)
         reply = yield Do(tuple(_placing(wanted, there, folder)), texts[-1:], planned, wanted.timeout * 1000)
     return _proved(wanted, reply, planned)
 
@@ -81,7 +81,7 @@ def _package(wanted: Wish) -> str:
 
 
 def _fetched(wanted: Wish, there: Found, texts: tuple[str, ...], planned: Json) -> Talk:
-    """The package is on the host, and has the hash that was said."""
+    """The package is on the host, and has the hash that was said. Returned is where, without a variable: the agent fills in none in arguments."""
     folder, _, name = _package(wanted).rpartition("\\")
     if wanted.pulled:
         get = operations.fetch("get", wanted.source, _package(wanted), wanted.sha256, _LARGEST, wanted.timeout * 1000)
@@ -102,7 +102,7 @@ def _fetched(wanted: Wish, there: Found, texts: tuple[str, ...], planned: Json) 
             reply.host.name, f"the drive of {wanted.folder} has {there.free_bytes // 2**20} MB free, and unpacking needs about {needed // 2**20} MB",
             "Nothing was changed. Free some, then run again",
         )  # fmt: skip
-    return planned
+    return {"package": _package(wanted).replace("{programdata}", reply.host.programdata)}
 
 
 def _not_fetched(wanted: Wish, reply: Reply) -> Host:
@@ -125,10 +125,10 @@ def _not_fetched(wanted: Wish, reply: Reply) -> Host:
     return Host(reply.host.name, problem, advice)
 
 
-def _unpacked(wanted: Wish, texts: tuple[str, ...], planned: Json) -> Talk:
+def _unpacked(wanted: Wish, package: str, texts: tuple[str, ...], planned: Json) -> Talk:
     """The programs lie in the staging folder, or one in it, which is returned."""
     for nested in (False, True) if wanted.suffix != ".zip" else (False,):
-        reply = yield Do(tuple(_unpacking(wanted, nested)), texts[-1:], planned, wanted.timeout * 1000)
+        reply = yield Do(tuple(_unpacking(wanted, package, nested)), texts[-1:], planned, wanted.timeout * 1000)
         found = reply.results["new"]
         if found.ok:
             return {"folder": str(found.values["path"])}
@@ -139,9 +139,9 @@ def _unpacked(wanted: Wish, texts: tuple[str, ...], planned: Json) -> Talk:
     )
 
 
-def _unpacking(wanted: Wish, nested: bool) -> Iterator[Operation]:
+def _unpacking(wanted: Wish, package: str, nested: bool) -> Iterator[Operation]:
     """``nested``: installers since 9.1.75 hold .7z parts, which 7-Zip finds when it takes the file for no known kind (Scoop Extras #16560)."""
-    package, parts = _package(wanted), rf"{wanted.staging}\parts"
+    parts = rf"{wanted.staging}\parts"
     limit = wanted.timeout * 1000
     clear = operations.remove_tree("clear", wanted.staging)
     if wanted.suffix == ".zip":
