@@ -273,3 +273,30 @@ def test_a_new_release_waits_for_emulators_that_run_until_it_may_stop_them(farm:
     heals(farm, tmp_path, "site", {**newer, "ldplayer_running": "stop"})
     assert (world.spec.version, world.running(world.find("farm-000"))) == (NEW, True)
     assert world.find("farm-000").pid != pid
+
+
+def test_windows_is_not_started_anew_under_emulators_that_run_until_it_may_stop_them(farm: Farm, tmp_path: Path) -> None:
+    world = farm.hosts[0].world
+    assert play(farm, tmp_path, "site", wanted()).returncode == 0
+    guard = (r"HKLM\SYSTEM\CurrentControlSet\Control\DeviceGuard", "EnableVirtualizationBasedSecurity")
+    world.registry.set(*guard, 1)
+    pid, starts = world.find("farm-000").pid, world.power.starts
+    waits = play(farm, tmp_path, "site", wanted())
+    assert waits.returncode == 0, said(waits)
+    assert "waits for a start (VBS changes with the next start): emulators run, and windows_running is refuse: farm-000" in said(waits)
+    assert (world.registry.get(*guard), world.find("farm-000").pid, world.power.starts) == (0, pid, starts)
+
+    world.add("stranger")
+    world.launch(world.find("stranger"))
+    world.settle()
+    stopping = wanted(windows_running="stop")
+    waits = play(farm, tmp_path, "site", stopping)
+    assert (waits.returncode, recap(waits)["changed"]) == (0, 0), said(waits)
+    assert "emulators run that ldfleet does not own: stranger" in said(waits)
+    assert (world.find("farm-000").pid, world.power.starts) == (pid, starts)
+
+    world.quit(world.find("stranger"))
+    world.settle()
+    heals(farm, tmp_path, "site", stopping)
+    assert (world.power.starts, world.running(world.find("farm-000"))) == (starts + 1, True)
+    assert world.find("farm-000").pid != pid
