@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +59,26 @@ def test_every_ansible_core_that_is_supported_runs_site_and_decommission(farm: F
     gone = play(farm, tmp_path, "decommission", wanted(ldplayer_max_destroy=2), core=core)
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert differs(farm, before) == set()
+
+
+@pytest.mark.parametrize("farm", EDITIONS[:1], indirect=True)
+def test_decommission_takes_off_every_ldplayer_that_was_laid_whatever_is_declared_by_then(farm: Farm, tmp_path: Path) -> None:
+    before, other = state(farm), "14.0.26.1"
+    laid.share(tmp_path / "farm" / "shares", (VERSION, other))
+    both = [
+        {
+            "version": int(version.partition(".")[0]),
+            "source": rf"\\files\ldplayer\ldplayer-{version}.zip",
+            "sha256": hashlib.sha256(laid.package(version)).hexdigest(),
+        }
+        for version in (VERSION, other)
+    ]
+    done = play(farm, tmp_path, "site", wanted(ldplayer_installations=both))
+    assert done.returncode == 0, done.stdout + done.stderr
+    emulator = {"name": "fourteen", "ldplayer_version": 14}
+    assert rig.ansible(farm.inventory(), tmp_path, "emulator", emulator).code == 0
+    gone = play(farm, tmp_path, "decommission", wanted(ldplayer_max_destroy=2))
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    # The simulator enters a second LDPlayer among the programs to uninstall, as a setup would; nobody laid that.
+    assert {path for path, _ in differs(farm, before) if "\\Uninstall\\" not in path} == set()
+    assert not farm.hosts[0].world.drive.local("C:\\LDPlayer\\LDPlayer14").exists()

@@ -76,7 +76,14 @@ def look(there: Json, rows: list[Json]) -> Json:
         return {**asked, "exists": value is not None, "kind": value and value[0], "data": value and value[1]}
 
     file = there["pagefiles"]
-    closed = {"enabled": True, "action": "block", "direction": "in", "local_ports": PORTS.split(",")}
+    closed = {
+        "enabled": True,
+        "action": "block",
+        "direction": "in",
+        "local_ports": PORTS.split(","),
+        "protocol": "tcp",
+        "remote_addresses": [],
+    }
     return {
         "registry": [row(asked) for asked in rows],
         "features": dict(there["features"]),
@@ -86,7 +93,7 @@ def look(there: Json, rows: list[Json]) -> Json:
         "pagefile": {"automatic": file is None, "files": [] if file is None else [file]},
         "firewall_rules": [closed] if there["rule"] else [],
         "facts": {
-            "autologon": {"enabled": bool(there["logon"]), "user": there["logon"]},
+            "autologon": {"enabled": bool(there["logon"]), "user": there["logon"], "domain": "PC", "password_in_registry": False},
             "sessions": {"console_user": "player", "desktops": ["player"]},
             "windows": {"uptime_seconds": 9_000, "reboot_pending": []},
         },

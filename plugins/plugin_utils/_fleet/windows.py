@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,9 +24,15 @@ PLANS = {
     "high_performance": "8c5e7fda-e8bf-4a96-9a85-a6e23a8c635c",
     "power_saver": "a1841308-3541-4fab-bc81-f71556f20b4a",
 }
+#: Above high performance; who has it wants no less.
+_ULTIMATE = "e9a42b02-d5df-448d-aa00-03f14749eb61"
+#: What Windows counts as waiting for a start, and other programs put there all the time.
+_NO_REASON = ("files",)
 _RESTARTS = ("DeviceGuard",)
+#: What is as wanted only once Windows has started anew.
+_LATER = ("features", "role", "pagefile")
 #: The name of a registry value's note.
-_REGISTRY = re.compile(r"registry\|[^|]+\|")
+_REGISTRY = re.compile(r"registry\|HK[A-Z_]+\\[^|]+\|")
 #: The value with the notes, and the one that is there while a change waits for Windows' next start.
 NOTES, WAITING = "changes", "restart"
 #: The host's start is told from its uptime, which is read some seconds after its clock.
@@ -59,16 +65,20 @@ def work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
     """
     found: Json = {
         "registry": [], "features": [], "role": False, "power_plan": "", "service": "", "time_zone": "", "pagefile": {}, "autologon": False,
-        "rule": False, "notes": "", "waiting": "", "logon": _waits_for_logon(look, wanted), "restart": "", "hold": "", "left": [],
+        "rule": False, "notes": "", "waiting": "", "later": [], "logon": _waits_for_logon(look, wanted), "restart": "", "hold": "", "left": [],
     }  # fmt: skip
     notes, waiting = _value_of(look, wanted, NOTES), _value_of(look, wanted, WAITING)
     kept = dict(notes)
-    for area, value, note, text in _giving_back(look, wanted, notes) if wanted["state"] == "absent" else _changes(look, wanted):
+    # Features that go with the next start are on until then, and Windows was told already.
+    underway = {name for name in notes if name.startswith("feature|")} if _is_waiting(look, waiting) else set()
+    for area, value, note, text in _giving_back(look, wanted, notes) if wanted["state"] == "absent" else _changes(look, wanted, underway):
         if isinstance(found[area], list):
             found[area].append(value)
         else:
             found[area] = value
         found["left"].append(text)
+        if area in _LATER:
+            found["later"].append(text)
         if note is not None:
             kept[note[0]] = _noted(kept.get(note[0]), note[1])
     found["restart"] = _restart(look, wanted, found, waiting)
@@ -119,7 +129,7 @@ def _tried(note: Mapping[str, Any]) -> list[Any]:
 _Step = tuple[str, Any, tuple[str, Json] | None, str]
 
 
-def _changes(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[_Step]:
+def _changes(look: Mapping[str, Any], wanted: Mapping[str, Any], underway: Collection[str]) -> Iterator[_Step]:
     there = {(str(row["key"]).lower(), str(row["name"]).lower()): row for row in look["registry"]}
     for row in wanted["registry"]:
         seen = there[str(row["key"]).lower(), str(row["name"]).lower()]
@@ -134,9 +144,9 @@ def _changes(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[_St
             )
     if wanted["hypervisor"] == "off":
         for name in wanted["features"]:
-            if look["features"].get(name):
+            if look["features"].get(name) and f"feature|{name}" not in underway:
                 yield "features", name, (f"feature|{name}", {"was": True}), f"feature {name}"
-        if look["features"].get(wanted["role"]):
+        if look["features"].get(wanted["role"]) and f"feature|{wanted['role']}" not in underway:
             yield "role", True, (f"feature|{wanted['role']}", {"was": True}), f"role {wanted['role']}"
     yield from _plain_changes(look, wanted)
 
@@ -144,18 +154,25 @@ def _changes(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[_St
 def _plain_changes(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[_Step]:
     plan, zone = PLANS.get(wanted["power_plan"], ""), wanted["time_zone"]
     was = look["power_plan"]["guid"]
-    if plan and str(was).strip("{}").lower() != plan:
+    enough = (plan, _ULTIMATE) if wanted["power_plan"] == "high_performance" else (plan,)
+    if plan and str(was).strip("{}").lower() not in enough:
         yield "power_plan", plan, ("power_plan", {"was": was, "set": plan}), "power plan"
     service = look["services"].get("W32Time") or {}
-    if wanted["time_service"] and not (service.get("running") and service.get("start") in ("auto", "delayed")):
-        yield "service", "auto", ("service", {"was": service.get("start"), "running": service.get("running")}), "time service"
+    # Whether it runs says nothing: where there is no domain, Windows starts it when it is needed (Microsoft's KB 2385818).
+    if wanted["time_service"] and service.get("start") not in ("auto", "delayed"):
+        yield "service", "auto", ("service", {"was": service.get("start"), "set": "auto"}), "time service"
     if zone and look["time_zone"] != zone:
         yield "time_zone", zone, ("time_zone", {"was": look["time_zone"], "set": zone}), "time zone"
     if wanted["pagefile"] and not _has_pagefile(look["pagefile"], wanted["pagefile"]):
-        yield "pagefile", dict(wanted["pagefile"]), ("pagefile", {"was": look["pagefile"]}), "page file"
+        sizes = dict(wanted["pagefile"])
+        yield "pagefile", sizes, ("pagefile", {"was": look["pagefile"], "set": sizes}), "page file"
     logon = look["facts"]["autologon"]
-    if wanted["autologon_user"] and not (logon["enabled"] and _account(logon["user"]) == _account(wanted["autologon_user"])):
-        yield "autologon", True, ("autologon", {"was": logon["user"] if logon["enabled"] else ""}), "automatic logon"
+    # win_auto_logon takes a password in clear out of the registry, too.
+    if wanted["autologon_user"] and not (
+        logon["enabled"] and _is_user(logon, wanted["autologon_user"]) and not logon["password_in_registry"]
+    ):
+        was = logon["user"] if logon["enabled"] else ""
+        yield "autologon", True, ("autologon", {"was": was, "set": _account(wanted["autologon_user"])}), "automatic logon"
     if wanted["close_adb_ports"] and not any(_closes(rule, wanted) for rule in look["firewall_rules"] or ()):
         yield "rule", True, ("rule", {"was": None}), f"firewall rule {wanted['rule']}"
 
@@ -164,12 +181,20 @@ def _account(name: object) -> str:
     return str(name or "").rpartition("\\")[2].lower()
 
 
+def _is_user(logon: Mapping[str, Any], name: str) -> bool:
+    """Whether automatic logon is that of ``name``: a name alone, or with the domain or machine before it."""
+    domain = name.rpartition("\\")[0].lower()
+    return _account(logon["user"]) == _account(name) and domain in ("", ".", str(logon["domain"] or "").lower())
+
+
 def _closes(rule: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     ports = {port.strip() for port in str(wanted["ports"]).split(",")}
     return (
         bool(rule["enabled"])
         and rule["action"] == "block"
         and rule["direction"] == "in"
+        and rule["protocol"] == "tcp"
+        and not rule["remote_addresses"]
         and set(map(str, rule["local_ports"] or ())) == ports
     )
 
@@ -180,6 +205,10 @@ def _has_pagefile(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         and (file["initial_mib"], file["maximum_mib"]) == (int(wanted["initial"]), int(wanted["maximum"]))
         for file in there["files"] or ()
     )
+
+
+def _has_only_pagefile(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return _has_pagefile(there, wanted) and len(there["files"] or ()) == 1
 
 
 def _data(row: Mapping[str, Any]) -> Any:
@@ -243,13 +272,16 @@ def _plain_back(look: Mapping[str, Any], wanted: Mapping[str, Any], notes: Mappi
         yield "power_plan", plan, None, "power plan"
     if zone and look["time_zone"] in _tried(notes["time_zone"]):
         yield "time_zone", zone, None, "time zone"
-    if service and (look["services"].get("W32Time") or {}).get("start") != service:
+    now = (look["services"].get("W32Time") or {}).get("start")
+    if service and now != service and ("auto" if now == "delayed" else now) in _tried(notes["service"]):
         yield "service", service, None, "time service"
     pages = notes.get("pagefile", {}).get("was")
-    if isinstance(pages, dict) and pages.get("automatic") and look["pagefile"]["automatic"] is False:
+    ours = [one for one in _tried(notes.get("pagefile", {})) if isinstance(one, dict) and {"drive", "initial", "maximum"} <= set(one)]
+    if isinstance(pages, dict) and pages.get("automatic") and any(_has_only_pagefile(look["pagefile"], one) for one in ours):
         drives = [str(file["path"])[:1].upper() for file in look["pagefile"]["files"] or ()]
         yield "pagefile", {"drives": drives}, None, "page file"
-    if notes.get("autologon", {}).get("was") == "" and look["facts"]["autologon"]["enabled"]:
+    logon = look["facts"]["autologon"]
+    if notes.get("autologon", {}).get("was") == "" and logon["enabled"] and _account(logon["user"]) in _tried(notes["autologon"]):
         yield "autologon", True, None, "automatic logon"
     if "rule" in notes and any(_closes(rule, wanted) for rule in look["firewall_rules"] or ()):
         yield "rule", True, None, f"firewall rule {wanted['rule']}"
@@ -276,8 +308,8 @@ def _restart(look: Mapping[str, Any], wanted: Mapping[str, Any], found: Mapping[
         return f"{wanted['autologon_user']} is logged on with the next start"
     if _is_waiting(look, waiting):
         return "what an earlier run changed waits for a start"
-    waiting = look["facts"]["windows"]["reboot_pending"]
-    return f"Windows waits for it ({', '.join(map(str, waiting))})" if waiting else ""
+    pending = [str(reason) for reason in look["facts"]["windows"]["reboot_pending"] or () if reason not in _NO_REASON]
+    return f"Windows waits for it ({', '.join(pending)})" if pending else ""
 
 
 def _is_waiting(look: Mapping[str, Any], waiting: Mapping[str, Json]) -> bool:
@@ -287,8 +319,9 @@ def _is_waiting(look: Mapping[str, Any], waiting: Mapping[str, Json]) -> bool:
 
 
 def _waits_for_logon(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Not where Windows does not tell: somebody may be there."""
     sessions = look["facts"]["sessions"]
-    return bool(wanted["state"] != "absent" and wanted["autologon_user"] and not sessions["console_user"] and not sessions["desktops"])
+    return bool(wanted["state"] != "absent" and wanted["autologon_user"] and not sessions["console_user"] and sessions["desktops"] == [])
 
 
 def _started(look: Mapping[str, Any], known: Any = None) -> int | None:

@@ -12,7 +12,6 @@ VALUES = [
     (r"HKLM:\SYSTEM\CurrentControlSet\Control\FileSystem", "LongPathsEnabled", 1),
     (UPDATES, "ActiveHoursStart", 6),
     (UPDATES, "ActiveHoursEnd", 0),
-    (rf"{UPDATES}\AU", "NoAutoRebootWithLoggedOnUsers", 1),
     (r"HKLM:\SOFTWARE\Policies\Microsoft\Windows NT\Terminal Services", "AVCHardwareEncodePreferred", 0),
     (r"HKLM:\SOFTWARE\Policies\Microsoft\Windows Defender\Exclusions\Paths", r"C:\LDPlayer", "0"),
 ]
