@@ -18,6 +18,7 @@ $world = @{
     }
     certificates = @{}; made = 0; listener = $null; capability = 'NotPresent'; addresses = @('127.0.0.1', '10.0.0.11', '169.254.3.4')
 }
+$owned = @{}
 $did = New-Object Collections.ArrayList
 $said = New-Object Collections.ArrayList
 
@@ -33,7 +34,10 @@ function icacls.exe {
     $deed = "icacls $($args[1..9] -join ' ')"
     $global:LASTEXITCODE = [int]($world.broken -and $deed -like $world.broken)
     if ($LASTEXITCODE -eq 0) { Add-Deed $deed }
+    if ($LASTEXITCODE -eq 0 -and $args[1] -eq '/setowner') { $owned[$args[0]] = $true }
 }
+# The beginning of what Windows tells: the owner, by an alias of SDDL or by a SID.
+function Get-Acl { param([string]$LiteralPath) [pscustomobject]@{ Sddl = "O:$(if ($owned[$LiteralPath]) { 'BA' } else { 'S-1-5-21-1-2-3-1001' })G:SYD:" } }
 function Import-Module { param([string]$Name, [switch]$UseWindowsPowerShell, [string]$WarningAction) }
 function Read-Host {
     param([string]$Prompt, [switch]$AsSecureString)

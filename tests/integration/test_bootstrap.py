@@ -27,6 +27,8 @@ WINRM = bootstrap.Order("ldfleet", ("10.0.0.5", "10.0.1.0/28"), names=("ws-01.ex
 SSH = bootstrap.Order("ldfleet", ("10.0.0.5",), bootstrap.SSH_PORT, key=KEY)
 WAYS = pytest.mark.parametrize("order", [pytest.param(WINRM, id="winrm"), pytest.param(SSH, id="ssh")])
 STATE = Path("ldfleet", "bootstrap")
+#: The folder belongs to the administrators: said where a PowerShell of its own made it, or where it was open once.
+OURS = "$owned[[IO.Path]::Combine($env:ProgramData, 'ldfleet', 'bootstrap')] = $true"
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,26 @@ def test_its_switches_reach_it_as_a_file_and_a_paste_has_none(engine: Path, tmp_
     assert (pasted.fault, checked.fault, told.fault) == ("", "", "")
     assert (bool(pasted.did), checked.did, told.did) == (True, [], [])
     assert "this takes back" in told.said
+
+
+# ---- notes of others ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("planted", ["ssh.json", "winrm.json"])
+def test_notes_that_somebody_else_planted_are_not_believed_then_or_later(engine: Path, tmp_path: Path, planted: str) -> None:
+    """Anybody may make the folder before the first run. What its notes call the state of before would be set with all rights by -Undo."""
+    (folder := tmp_path / "data" / STATE).mkdir(parents=True)
+    evil = "C:\\Users\\Public\\evil.exe"
+    note = {"version": 1, "done": [{"step": "registry DefaultShell", "was": {"value": evil}}]}
+    (folder / planted).write_text(json.dumps(note), encoding="ascii")
+    runs = run(
+        engine, tmp_path / "data", [f"Start-Script $it {words}" for words in ("-Check", "-Undo -Check", "", "", "-Undo")], {"it": SSH}
+    )
+    assert [ran.fault for ran in runs] == [""] * 5
+    assert ["is not believed" in ran.said for ran in runs] == [planted == "ssh.json"] * 3 + [False] * 2
+    assert evil not in json.dumps([[ran.did, ran.world] for ran in runs])
+    assert runs[-1].world == runs[0].world
+    assert not (folder / planted).exists()
 
 
 # ---- do, again, check, undo -----------------------------------------------------------------------------------------------------------
@@ -290,7 +312,7 @@ def test_keys_of_others_stay(engine: Path, tmp_path: Path) -> None:
     keys.write_text("ssh-ed25519 AAAA person", encoding="ascii")
     run(engine, tmp_path / "data", ["Start-Script $it"], {"it": SSH})
     assert keys.read_text(encoding="ascii") == f"ssh-ed25519 AAAA person\n{KEY}\n"
-    run(engine, tmp_path / "data", ["$null = Add-WindowsCapability", "Start-Script $it -Undo"], {"it": SSH})
+    run(engine, tmp_path / "data", [OURS, "$null = Add-WindowsCapability", "Start-Script $it -Undo"], {"it": SSH})
     assert keys.read_text(encoding="ascii") == "ssh-ed25519 AAAA person\n"
 
 
@@ -379,6 +401,7 @@ def test_a_record_that_others_wrote_takes_nothing_away_that_is_not_ours(engine: 
         {"step": "certificate", "was": {"made": [{"thumbprint": "B" * 40, "names": []}]}},
     ]
     lines = [
+        OURS,
         "$world.rules.Other.Enabled = 'False'",
         "$world.certificates = @{ ('B' * 40) = [Certificate]@{ FriendlyName = 'of a person' } }",
     ]

@@ -53,8 +53,12 @@ $folder = [IO.Path]::Combine($parent, 'bootstrap')
 $file = [IO.Path]::Combine($folder, "$way.json")
 $state = New-Object Collections.ArrayList
 
+# Anybody may make folders in ProgramData, this one too, and write notes there. One that this script made belongs to the administrators.
+function Test-Ours { [IO.Directory]::Exists($folder) -and (Get-Acl -LiteralPath $folder).Sddl -match '^O:(BA|SY)' }
+
 function Read-State {
     if (-not [IO.File]::Exists($file)) { return }
+    if (-not (Test-Ours)) { Write-Host "$file is not believed: its folder belongs neither to the administrators nor to the system."; return }
     $document = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText($file))
     if ($document.version -ne 1) { throw "$file was written by another version of ldfleet bootstrap" }
     foreach ($record in @($document.done)) {
@@ -86,9 +90,10 @@ function Save-State {
     else { [IO.File]::Move("$file.new", $file) }
 }
 
-# Anybody may make folders in ProgramData, this one too: so its rights are set anew each time before it is written to.
+# Its rights are set anew each time before it is written to. What lay in one that somebody else made goes first, or it would be believed from then on.
 function Open-Folder {
     try {
+        if ([IO.Directory]::Exists($folder) -and -not (Test-Ours)) { [IO.Directory]::Delete($folder, $true) }
         [void][IO.Directory]::CreateDirectory($folder)
         Set-Rights $folder '(OI)(CI)F'
     } catch {
