@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
 import tempfile
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, get_args
@@ -129,8 +129,7 @@ def sim(
             inventory.write_text(text, encoding="utf-8")
             typer.echo(f"{hosts} simulated hosts; inventory in {inventory}")
         typer.echo("running until Ctrl-C", err=True)
-        while not ended.wait(3600):
-            pass
+        ended.get()
 
 
 def _bare(edition: str) -> Spec:
@@ -153,11 +152,12 @@ def _ways(named: list[str]) -> list[str]:
     return named
 
 
-def _told_to_end() -> threading.Event:
-    """Set by Ctrl-C and by `kill`, which end nothing any more from here on."""
-    ended = threading.Event()
+def _told_to_end() -> queue.SimpleQueue[int]:
+    """Holds a signal once Ctrl-C or `kill` came, which end nothing any more from here on. (A second one may come while the first is put in: a
+    threading.Event would wait for itself then.)"""
+    ended: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda number, _frame: ended.put(number))
     return ended
 
 

@@ -23,7 +23,7 @@ LDFLEET = [sys.executable, "-m", "ldfleet"]
 
 @contextmanager
 def sim(folder: Path, *options: str) -> Iterator[dict[str, object]]:
-    """`ldfleet sim` until the block ends; the inventory that it printed. It must end by itself on SIGINT, with exit code 0."""
+    """`ldfleet sim` until the block ends; the inventory that it printed. It must end by itself on SIGINT, or on what was sent to the number in its file, with exit code 0."""
     inventory = folder / "sim.yml"
     inventory.unlink(missing_ok=True)
     command = [*LDFLEET, "sim", "--port", "0", "--powershell-start", "0", "--inventory", str(inventory), *options]
@@ -32,7 +32,8 @@ def sim(folder: Path, *options: str) -> Iterator[dict[str, object]]:
         assert process.stderr is not None
         assert process.stderr.readline() == "running until Ctrl-C\n"
         yield yaml.safe_load(inventory.read_text(encoding="utf-8"))
-        process.send_signal(signal.SIGINT)
+        if "--pid-file" not in options:
+            process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
     finally:
         process.kill()
