@@ -23,7 +23,8 @@ LDFLEET = [sys.executable, "-m", "ldfleet"]
 
 @contextmanager
 def sim(folder: Path, *options: str) -> Iterator[dict[str, object]]:
-    """`ldfleet sim` until the block ends; the inventory that it printed. It must end by itself on SIGINT, or on what was sent to the number in its file, with exit code 0."""
+    """`ldfleet sim` until the block ends; the inventory that it printed. It must end by itself with exit code 0, on SIGINT, or on what the block sent to
+    the number in its file."""
     inventory = folder / "sim.yml"
     inventory.unlink(missing_ok=True)
     command = [*LDFLEET, "sim", "--port", "0", "--powershell-start", "0", "--inventory", str(inventory), *options]
