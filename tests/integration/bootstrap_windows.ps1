@@ -1,7 +1,7 @@
 # Stand-ins for the commands of Windows that the bootstrap script uses, over a small world that is kept in $world. Each that changes something is noted in
 # $did; what is not there is an error, as on Windows, unless -ErrorAction says otherwise. Played after Microsoft's documentation of each command.
 $world = @{
-    elevated = $true; answers = @(); broken = ''
+    elevated = $true; answers = @(); broken = ''; owner = 'BA'
     users = @{ Administrator = @{ Name = 'Administrator'; Enabled = $true; Description = 'built in' } }
     members = @('Administrator')
     services = @{ WinRM = @{ Status = 'Stopped'; StartType = 'Manual' } }
@@ -18,7 +18,6 @@ $world = @{
     }
     certificates = @{}; made = 0; listener = $null; capability = 'NotPresent'; addresses = @('127.0.0.1', '10.0.0.11', '169.254.3.4')
 }
-$owned = @{}
 $did = New-Object Collections.ArrayList
 $said = New-Object Collections.ArrayList
 
@@ -34,10 +33,14 @@ function icacls.exe {
     $deed = "icacls $($args[1..9] -join ' ')"
     $global:LASTEXITCODE = [int]($world.broken -and $deed -like $world.broken)
     if ($LASTEXITCODE -eq 0) { Add-Deed $deed }
-    if ($LASTEXITCODE -eq 0 -and $args[1] -eq '/setowner') { $owned[$args[0]] = $true }
+    if ($LASTEXITCODE -eq 0 -and $args[1] -eq '/setowner') { [IO.File]::SetUnixFileMode($args[0], 'UserRead, UserWrite, UserExecute') }
 }
-# The beginning of what Windows tells: the owner, by an alias of SDDL or by a SID.
-function Get-Acl { param([string]$LiteralPath) [pscustomobject]@{ Sddl = "O:$(if ($owned[$LiteralPath]) { 'BA' } else { 'S-1-5-21-1-2-3-1001' })G:SYD:" } }
+# The beginning of what Windows tells: the owner, by an alias of SDDL or by a SID. Here the administrators own what has no rights for others.
+function Get-Acl {
+    param([string]$LiteralPath)
+    $owner = if (([int][IO.File]::GetUnixFileMode($LiteralPath) -band 63) -eq 0) { $world.owner } else { 'S-1-5-21-1-2-3-1001' }
+    [pscustomobject]@{ Sddl = "O:$($owner)G:SYD:" }
+}
 function Import-Module { param([string]$Name, [switch]$UseWindowsPowerShell, [string]$WarningAction) }
 function Read-Host {
     param([string]$Prompt, [switch]$AsSecureString)

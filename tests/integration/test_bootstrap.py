@@ -27,8 +27,9 @@ WINRM = bootstrap.Order("ldfleet", ("10.0.0.5", "10.0.1.0/28"), names=("ws-01.ex
 SSH = bootstrap.Order("ldfleet", ("10.0.0.5",), bootstrap.SSH_PORT, key=KEY)
 WAYS = pytest.mark.parametrize("order", [pytest.param(WINRM, id="winrm"), pytest.param(SSH, id="ssh")])
 STATE = Path("ldfleet", "bootstrap")
-#: The folder belongs to the administrators: said where a PowerShell of its own made it, or where it was open once.
-OURS = "$owned[[IO.Path]::Combine($env:ProgramData, 'ldfleet', 'bootstrap')] = $true"
+#: How Windows gives new files to the administrators, or by a policy to the account that makes them; and how a file here is theirs, or somebody's.
+GIVES, KEEPS = 0o077, 0o022
+THEIRS, ANYBODYS = 0o700, 0o755
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ def engine() -> Path:
     return found
 
 
-def run(engine: Path, data: Path, lines: Sequence[str], orders: dict[str, bootstrap.Order], password: str = "correct horse") -> list[Ran]:
+def run(
+    engine: Path, data: Path, lines: Sequence[str], orders: dict[str, bootstrap.Order], password: str = "correct horse", umask: int = GIVES
+) -> list[Ran]:
     """Say the lines to one PowerShell, in which ``Start-Script $NAME`` runs an order's script."""
     data.mkdir(exist_ok=True)
     text = [f". ([ScriptBlock]::Create([IO.File]::ReadAllText('{WINDOWS}')))"]
@@ -64,7 +67,7 @@ def run(engine: Path, data: Path, lines: Sequence[str], orders: dict[str, bootst
     own = {"ProgramData": str(data), "COMPUTERNAME": "WS-01", "SystemRoot": "C:\\Windows", "LDFLEET_PASSWORD": password}
     done = subprocess.run(
         [str(engine), "-NoProfile", "-NonInteractive", "-EncodedCommand", encoded],
-        env={**os.environ, **own}, capture_output=True, text=True, check=False, timeout=100,
+        env={**os.environ, **own}, capture_output=True, text=True, check=False, timeout=100, umask=umask,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
@@ -108,21 +111,85 @@ def test_its_switches_reach_it_as_a_file_and_a_paste_has_none(engine: Path, tmp_
 # ---- notes of others ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("planted", ["ssh.json", "winrm.json"])
-def test_notes_that_somebody_else_planted_are_not_believed_then_or_later(engine: Path, tmp_path: Path, planted: str) -> None:
-    """Anybody may make the folder before the first run. What its notes call the state of before would be set with all rights by -Undo."""
-    (folder := tmp_path / "data" / STATE).mkdir(parents=True)
-    evil = "C:\\Users\\Public\\evil.exe"
-    note = {"version": 1, "done": [{"step": "registry DefaultShell", "was": {"value": evil}}]}
-    (folder / planted).write_text(json.dumps(note), encoding="ascii")
+EVIL = "C:\\Users\\Public\\evil.exe"
+#: A name of SDDL for the owner -> whether he is believed.
+OWNERS = {
+    "BA": True,
+    "SY": True,
+    "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464": True,
+    "S-1-5-80-956008885-3418522649-1831038044-1853292631-22714784640": False,
+    "BU": False,
+    "S-1-5-32-544": False,  # SDDL calls it BA
+    "": False,
+}
+
+
+def plant(data: Path, name: str, folder: int, file: int) -> Path:
+    """Notes that were there before, in a folder, each with its owner as a mode (THEIRS, ANYBODYS)."""
+    (data / STATE).mkdir(parents=True)
+    path = data / STATE / name
+    path.write_text(json.dumps({"version": 1, "done": [{"step": "registry DefaultShell", "was": {"value": EVIL}}]}), encoding="ascii")
+    path.chmod(file)
+    path.parent.chmod(folder)
+    return path
+
+
+@pytest.mark.parametrize(("folder", "file"), [(ANYBODYS, ANYBODYS), (THEIRS, ANYBODYS), (ANYBODYS, THEIRS)])
+@pytest.mark.parametrize("name", ["ssh.json", "winrm.json"])
+def test_notes_that_somebody_else_planted_are_not_believed_then_or_later(
+    engine: Path, tmp_path: Path, name: str, folder: int, file: int
+) -> None:
+    """Anybody may make the folder before the first run, or files in one that is open. -Undo would set with all rights what they call the state before."""
+    planted = plant(tmp_path / "data", name, folder, file)
     runs = run(
         engine, tmp_path / "data", [f"Start-Script $it {words}" for words in ("-Check", "-Undo -Check", "", "", "-Undo")], {"it": SSH}
     )
     assert [ran.fault for ran in runs] == [""] * 5
-    assert ["is not believed" in ran.said for ran in runs] == [planted == "ssh.json"] * 3 + [False] * 2
-    assert evil not in json.dumps([[ran.did, ran.world] for ran in runs])
+    assert ["is not believed" in ran.said for ran in runs] == [name == "ssh.json"] * 3 + [False] * 2
+    assert EVIL not in json.dumps([[ran.did, ran.world] for ran in runs])
+    assert runs[0].did == runs[1].did == []
     assert runs[-1].world == runs[0].world
-    assert not (folder / planted).exists()
+    assert not planted.exists()
+
+
+def test_only_the_administrators_and_the_system_are_believed(engine: Path, tmp_path: Path) -> None:
+    plant(tmp_path / "data", "ssh.json", THEIRS, THEIRS)
+    lines = [f"$world.owner = '{owner}'; Start-Script $it -Undo -Check" for owner in OWNERS]
+    runs = run(engine, tmp_path / "data", lines, {"it": SSH})
+    assert {owner: "DefaultShell as it was" in ran.said for owner, ran in zip(OWNERS, runs, strict=True)} == OWNERS
+    assert {owner: "is not believed" not in ran.said for owner, ran in zip(OWNERS, runs, strict=True)} == OWNERS
+
+
+@pytest.mark.parametrize("name", ["ssh.json", "bootstrap", "ldfleet"])
+def test_links_are_not_followed(engine: Path, tmp_path: Path, name: str) -> None:
+    """What they lead to may well belong to the administrators; its rights are not changed, and it does not go."""
+    planted = plant(tmp_path / "elsewhere", "ssh.json", THEIRS, THEIRS)
+    target = {path.name: path for path in (planted, *planted.parents)}[name]
+    link = tmp_path / "data" / target.relative_to(tmp_path / "elsewhere")
+    link.parent.mkdir(parents=True, mode=THEIRS)
+    link.symlink_to(target)
+    before = planted.read_bytes(), planted.stat().st_mode
+    checked, ran = run(engine, tmp_path / "data", ["Start-Script $it -Check", "Start-Script $it"], {"it": SSH})
+    assert (planted.read_bytes(), planted.stat().st_mode) == before
+    assert sorted(path.name for path in planted.parent.iterdir()) == ["ssh.json"]
+    assert all("is not believed" in found.said for found in (checked, ran))
+    if name == "ldfleet":
+        assert "ldfleet is a link. Nothing was changed" in ran.fault
+        assert ran.did == []
+    else:
+        assert ran.fault == ""
+        assert EVIL not in (tmp_path / "data" / STATE / "ssh.json").read_text(encoding="ascii")
+
+
+@WAYS
+@pytest.mark.parametrize("umask", [GIVES, KEEPS])
+def test_its_own_notes_are_believed_whoever_owns_new_files(engine: Path, tmp_path: Path, order: bootstrap.Order, umask: int) -> None:
+    lines = [f"Start-Script $it {words}" for words in ("-Check", "", "", "-Undo")]
+    before, first, second, undone = run(engine, tmp_path / "data", lines, {"it": order}, umask=umask)
+    assert [ran.fault for ran in (before, first, second, undone)] == [""] * 4
+    assert second.did == []
+    assert undone.world == before.world
+    assert not (tmp_path / "data" / "ldfleet").exists()
 
 
 # ---- do, again, check, undo -----------------------------------------------------------------------------------------------------------
@@ -312,7 +379,7 @@ def test_keys_of_others_stay(engine: Path, tmp_path: Path) -> None:
     keys.write_text("ssh-ed25519 AAAA person", encoding="ascii")
     run(engine, tmp_path / "data", ["Start-Script $it"], {"it": SSH})
     assert keys.read_text(encoding="ascii") == f"ssh-ed25519 AAAA person\n{KEY}\n"
-    run(engine, tmp_path / "data", [OURS, "$null = Add-WindowsCapability", "Start-Script $it -Undo"], {"it": SSH})
+    run(engine, tmp_path / "data", ["$null = Add-WindowsCapability", "Start-Script $it -Undo"], {"it": SSH})
     assert keys.read_text(encoding="ascii") == "ssh-ed25519 AAAA person\n"
 
 
@@ -401,7 +468,6 @@ def test_a_record_that_others_wrote_takes_nothing_away_that_is_not_ours(engine: 
         {"step": "certificate", "was": {"made": [{"thumbprint": "B" * 40, "names": []}]}},
     ]
     lines = [
-        OURS,
         "$world.rules.Other.Enabled = 'False'",
         "$world.certificates = @{ ('B' * 40) = [Certificate]@{ FriendlyName = 'of a person' } }",
     ]
@@ -412,8 +478,10 @@ def test_a_record_that_others_wrote_takes_nothing_away_that_is_not_ours(engine: 
     ):
         state.parent.mkdir(parents=True, exist_ok=True)
         state.write_text(json.dumps({"version": 1, "done": records}), encoding="ascii")
+        state.chmod(THEIRS)
+        state.parent.chmod(THEIRS)
         (ran,) = run(engine, tmp_path / "data", [*lines, "Start-Script $it -Undo"], {"it": WINRM})
-        assert ran.did == []
+        assert [deed for deed in ran.did if not deed.startswith("icacls ")] == []
         assert says in ran.fault
         assert bool(says) == bool(ran.fault)
 

@@ -53,12 +53,26 @@ $folder = [IO.Path]::Combine($parent, 'bootstrap')
 $file = [IO.Path]::Combine($folder, "$way.json")
 $state = New-Object Collections.ArrayList
 
-# Anybody may make folders in ProgramData, this one too, and write notes there. One that this script made belongs to the administrators.
-function Test-Ours { [IO.Directory]::Exists($folder) -and (Get-Acl -LiteralPath $folder).Sddl -match '^O:(BA|SY)' }
+# The administrators, the system, TrustedInstaller, as SDDL calls an owner (learn.microsoft.com: SID Strings, Well-known SIDs).
+$trusted = '^O:(BA|SY|S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464)(?![0-9-])'
+
+function Test-Link([string]$path) { ([IO.File]::GetAttributes($path) -band [IO.FileAttributes]::ReparsePoint) -ne 0 }
+
+# Anybody may make folders in ProgramData, this one too, and write notes there or lead elsewhere by a link; nobody can give away what he made.
+function Test-Trusted([string]$path) {
+    try { return -not (Test-Link $path) -and (Get-Acl -LiteralPath $path).Sddl -match $trusted }
+    catch [UnauthorizedAccessException] { return $false }
+}
 
 function Read-State {
+    $state.Clear()
     if (-not [IO.File]::Exists($file)) { return }
-    if (-not (Test-Ours)) { Write-Host "$file is not believed: its folder belongs neither to the administrators nor to the system."; return }
+    if (Test-Link $parent) { Write-Host "$file is not believed: $parent is a link."; return }
+    foreach ($path in @($folder, $file)) {
+        if (Test-Trusted $path) { continue }
+        Write-Host "$file is not believed: $path is a link, or belongs neither to the administrators nor to the system."
+        return
+    }
     $document = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText($file))
     if ($document.version -ne 1) { throw "$file was written by another version of ldfleet bootstrap" }
     foreach ($record in @($document.done)) {
@@ -73,7 +87,7 @@ function Read-State {
 
 function Remove-Folder {
     foreach ($empty in @($folder, $parent)) {
-        if ([IO.Directory]::GetFileSystemEntries($empty).Length -eq 0) { [IO.Directory]::Delete($empty) }
+        if ([IO.Directory]::Exists($empty) -and [IO.Directory]::GetFileSystemEntries($empty).Length -eq 0) { [IO.Directory]::Delete($empty) }
     }
 }
 
@@ -84,23 +98,36 @@ function Save-State {
         Remove-Folder
         return
     }
-    $text = ConvertTo-Json -InputObject @{ version = 1; done = @($state.ToArray()) } -Depth 6
-    [IO.File]::WriteAllText("$file.new", $text)
-    if ([IO.File]::Exists($file)) { [IO.File]::Replace("$file.new", $file, "$file.old"); [IO.File]::Delete("$file.old") }
-    else { [IO.File]::Move("$file.new", $file) }
+    Write-Ours $file (ConvertTo-Json -InputObject @{ version = 1; done = @($state.ToArray()) } -Depth 6)
 }
 
-# Its rights are set anew each time before it is written to. What lay in one that somebody else made goes first, or it would be believed from then on.
+# A policy gives new files to the account that makes them, and not to the administrators ("System objects: Default owner for objects created by members of
+# the Administrators group"). Which of both owners File.Replace leaves is not documented; so both are trusted ones.
+function Write-Ours([string]$path, [string]$text) {
+    [IO.File]::Delete("$path.new")
+    [IO.File]::WriteAllText("$path.new", $text)
+    if (-not (Test-Trusted "$path.new")) { Invoke-Icacls "$path.new" /setowner "*$administrators" }
+    if ([IO.File]::Exists($path)) { [IO.File]::Replace("$path.new", $path, "$path.old"); [IO.File]::Delete("$path.old") }
+    else { [IO.File]::Move("$path.new", $path) }
+}
+
+# Before it is written to, its rights are set anew, what others laid there goes, and the notes are read again: from then on nobody can change them. A folder
+# that somebody else made goes whole, since who made it may hold it open. .NET removes a link, and not what it leads to.
 function Open-Folder {
     try {
-        if ([IO.Directory]::Exists($folder) -and -not (Test-Ours)) { [IO.Directory]::Delete($folder, $true) }
+        if ([IO.Directory]::Exists($parent) -and (Test-Link $parent)) { throw "$parent is a link" }
+        if ([IO.Directory]::Exists($folder) -and -not (Test-Trusted $folder)) { [IO.Directory]::Delete($folder, $true) }
         [void][IO.Directory]::CreateDirectory($folder)
         Set-Rights $folder '(OI)(CI)F'
+        foreach ($path in [IO.Directory]::GetFileSystemEntries($folder)) { if (-not (Test-Trusted $path)) { Remove-Entry $path } }
     } catch {
         Remove-Folder
         throw "$folder cannot be had: $($_.Exception.Message). Nothing was changed; mend that and run this again."
     }
+    Read-State
 }
+
+function Remove-Entry([string]$path) { if ([IO.Directory]::Exists($path)) { [IO.Directory]::Delete($path, $true) } else { [IO.File]::Delete($path) } }
 
 function Find-Record([string]$step) { foreach ($record in $state) { if ($record.step -eq $step) { return $record } } }
 
@@ -366,7 +393,7 @@ $steps += @{
         $null -ne $certificate -and [IO.File]::Exists($public) -and [IO.File]::ReadAllText($public) -eq (Get-PublicHalf $certificate)
     }
     Was = { @{} }
-    Do = { [IO.File]::WriteAllText($public, (Get-PublicHalf (Find-Certificate))) }
+    Do = { Write-Ours $public (Get-PublicHalf (Find-Certificate)) }
     Undo = { [IO.File]::Delete($public) }
 }
 $steps += @{
@@ -491,6 +518,7 @@ function Invoke-Undo {
     if ($state.Count -eq 0) { Write-Host "Nothing to take back: $file is not there."; return }
     $strange = @($state | Where-Object { @($steps | ForEach-Object { $_.Name }) -notcontains $_.step })
     if ($strange.Count -gt 0) { throw "$file has a step that this script does not know: $($strange[0].step)" }
+    if (-not $Check) { Open-Folder }
     Write-Host "On $($env:COMPUTERNAME), this takes back:"
     for ($number = $state.Count - 1; $number -ge 0; $number--) {
         $step = @($steps | Where-Object { $_.Name -eq $state[$number].step })[0]
