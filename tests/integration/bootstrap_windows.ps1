@@ -1,9 +1,9 @@
 # Stand-ins for the commands of Windows that the bootstrap script uses, over a small world that is kept in $world. Each that changes something is noted in
 # $did; what is not there is an error, as on Windows, unless -ErrorAction says otherwise. Played after Microsoft's documentation of each command.
 $world = @{
-    elevated = $true; answers = @(); broken = ''; owner = 'BA'
+    elevated = $true; answers = @(); broken = ''; owner = 'BA'; hidden = @()
     users = @{ Administrator = @{ Name = 'Administrator'; Enabled = $true; Description = 'built in' } }
-    members = @('Administrator')
+    members = @('Administrator'); orphans = @()
     services = @{ WinRM = @{ Status = 'Stopped'; StartType = 'Manual' } }
     rules = @{
         'WINRM-HTTP-In-TCP' = @{ Name = 'WINRM-HTTP-In-TCP'; Enabled = 'True'; Action = 'Allow'; Port = '5985'; Addresses = @('LocalSubnet') }
@@ -62,15 +62,43 @@ function New-LocalUser {
     $world.password = (New-Object Net.NetworkCredential('', $Password)).Password
 }
 function Remove-LocalUser { param([string]$Name) Add-Deed "remove user $Name"; $world.users.Remove($Name) }
-function Get-LocalGroupMember {
+function Get-LocalGroup { param([string]$SID) if ($SID -eq 'S-1-5-32-544') { [pscustomobject]@{ Name = 'Administratoren' } } else { throw "no group $SID" } }
+function Add-LocalGroupMember {
     [CmdletBinding()] param([string]$SID, [string]$Member)
-    if ($SID -eq 'S-1-5-32-544' -and $world.members -contains $Member) { [pscustomobject]@{ Name = $Member } } else { Write-Error "no member $Member" }
+    $world.hidden = @()
+    if ($world.members -contains $Member) {
+        $exists = [InvalidOperationException]"$Member is already a member of group Administrators."
+        $PSCmdlet.ThrowTerminatingError([Management.Automation.ErrorRecord]::new($exists, 'MemberExists', 'ResourceExists', $Member))
+    }
+    Add-Deed "add member $Member"
+    $world.members += $Member
 }
-function Add-LocalGroupMember { param([string]$SID, [string]$Member) Add-Deed "add member $Member"; $world.members += $Member }
 function Remove-LocalGroupMember {
     [CmdletBinding()] param([string]$SID, [string]$Member)
+    if ($world.members -notcontains $Member) { Write-Error "$Member is no member of group Administrators." }
     Add-Deed "remove member $Member"
     $world.members = @($world.members | Where-Object { $_ -ne $Member })
+}
+
+# ADSI's provider WinNT: a path of a user or a group, or a member as Members gives it. Who is in $world.hidden becomes a member only after this look.
+class Entry {
+    [string]$Path; [hashtable]$World
+    [object] Invoke([string]$name) {
+        if ($name -ne 'Members' -or $this.Path -ne 'WinNT://./Administratoren,group') { throw "no $name of $($this.Path)" }
+        return @(foreach ($member in @($this.World.members) + $this.World.orphans) { if ($this.World.hidden -notcontains $member) { "member $member" } })
+    }
+    [object] InvokeGet([string]$name) {
+        if ($name -ne 'objectSid') { throw "no property $name" }
+        $found = $this.Path -replace '^member ', '' -replace '^WinNT://\./(.*),user$', '$1'
+        if ($found -like '*without SID') { throw 'The property objectSid cannot be found in the cache.' }
+        return [Text.Encoding]::ASCII.GetBytes($found.ToLowerInvariant())
+    }
+}
+$newObject = Get-Command -Name New-Object -CommandType Cmdlet
+function New-Object {
+    param([string]$TypeName, [object[]]$ArgumentList)
+    if ($TypeName -eq 'DirectoryServices.DirectoryEntry') { return [Entry]@{ Path = $ArgumentList[0]; World = $world } }
+    & $newObject @PSBoundParameters
 }
 
 function Get-Service {

@@ -417,6 +417,47 @@ def test_a_given_certificate_is_used_and_kept(engine: Path, tmp_path: Path) -> N
 # ---- what goes wrong ------------------------------------------------------------------------------------------------------------------
 
 
+def test_members_of_domains_that_are_gone_do_not_matter(engine: Path, tmp_path: Path) -> None:
+    """They have no name any more, and may have nothing else either."""
+    lines = ["$world.orphans = @('S-1-5-21-7-8-9-1104', 'one without SID')"]
+    lines += [f"Start-Script $it {words}" for words in ("-Check", "", "", "-Undo")]
+    lines += [
+        "$world.members += 'LDFleet'",
+        "$world.users.LDFleet = @{ Name = 'LDFleet'; Enabled = $true; Description = '' }",
+        "Start-Script $it",
+    ]
+    before, first, second, undone, found = run(engine, tmp_path / "data", lines, {"it": WINRM})
+    assert [ran.fault for ran in (before, first, second, undone, found)] == [""] * 5
+    assert first.world["members"] == ["Administrator", "ldfleet"]
+    assert second.did == []
+    assert undone.world == before.world
+    assert not [deed for deed in found.did if "member" in deed]
+
+
+def test_who_became_a_member_meanwhile_is_one(engine: Path, tmp_path: Path) -> None:
+    """Windows says MemberExists then. What it says else is a failure, and what does not hold in spite of its word, too."""
+    lines = [
+        "$world.users.ldfleet = @{ Name = 'ldfleet'; Enabled = $true; Description = '' }; $world.members += 'ldfleet'",
+        "$world.hidden = @('ldfleet'); Start-Script $it", "Start-Script $it", "Start-Script $it -Undo",
+    ]  # fmt: skip
+    met, again, undone = run(engine, tmp_path / "data", lines, {"it": WINRM})
+    assert (met.fault, again.fault, again.did, undone.fault) == ("", "", [], "")
+    assert not [deed for deed in [*met.did, *undone.did] if "member" in deed]
+    (broken,) = run(engine, tmp_path / "other", ["$world.broken = 'add member*'", "Start-Script $it"], {"it": WINRM})
+    assert "'administrators' failed: broken: add member ldfleet" in broken.fault
+
+
+def test_a_member_that_cannot_be_taken_out_is_told(engine: Path, tmp_path: Path) -> None:
+    """The account was there before, so it stays: with these rights, if nobody says so."""
+    lines = [
+        "$world.users.ldfleet = @{ Name = 'ldfleet'; Enabled = $true; Description = '' }", "Start-Script $it",
+        "$world.broken = 'remove member*'", "Start-Script $it -Undo", "$world.broken = ''", "Start-Script $it -Undo",
+    ]  # fmt: skip
+    _, broken, undone = run(engine, tmp_path / "data", lines, {"it": WINRM})
+    assert "'administrators' cannot be taken back: broken: remove member ldfleet" in broken.fault
+    assert (undone.fault, undone.world["members"]) == ("", ["Administrator"])
+
+
 @WAYS
 def test_wherever_it_breaks_a_rerun_heals_and_undo_takes_all_back(engine: Path, tmp_path: Path, order: bootstrap.Order) -> None:
     """Each deed of a whole run fails once."""

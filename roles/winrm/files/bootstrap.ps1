@@ -146,8 +146,17 @@ function Invoke-Icacls {
 # ---- how things are -----------------------------------------------------------------------------------------------------------------
 function Test-Running { $found = Get-Service -Name $service -ErrorAction SilentlyContinue; $null -ne $found -and "$($found.Status)" -eq 'Running' }
 
-function Test-Member {
-    $null -ne (Get-LocalGroupMember -SID $administrators -Member $fleet.Account -ErrorAction SilentlyContinue)
+# Get-LocalGroupMember fails, whatever is asked, where one member's domain is gone (PowerShell issues 2996 and 21617). ADSI tells each member by itself.
+function Get-Entry($from) { New-Object -TypeName DirectoryServices.DirectoryEntry -ArgumentList (, $from) }
+function Get-Identity($from) { [BitConverter]::ToString((Get-Entry $from).psbase.InvokeGet('objectSid')) }
+function Test-Member([string]$account) {
+    if ($null -eq (Get-LocalUser -Name $account -ErrorAction SilentlyContinue)) { return $false }
+    $wanted = Get-Identity "WinNT://./$account,user"
+    $path = "WinNT://./$((Get-LocalGroup -SID $administrators).Name),group"
+    foreach ($member in @((Get-Entry $path).psbase.Invoke('Members'))) {
+        try { if ((Get-Identity $member) -eq $wanted) { return $true } } catch { continue }  # one that tells nothing of itself is not the account
+    }
+    return $false
 }
 
 # Notes may be forged where the folder was open once: what they name is removed only where it says itself that it is ours.
@@ -256,19 +265,23 @@ $steps += @{
 $steps += @{
     Name = 'administrators'; Item = $null; Says = "makes $($fleet.Account) an administrator of this machine"
     Back = 'takes the accounts out of the administrators that it made administrators'
-    Is = { Test-Member }
+    Is = { Test-Member $fleet.Account }
     Was = { @{ accounts = @() } }
     Do = {
         param($item, $was)
         $was.accounts = @(@($was.accounts) + $fleet.Account)
         Save-State
-        Add-LocalGroupMember -SID $administrators -Member $fleet.Account
+        try { Add-LocalGroupMember -SID $administrators -Member $fleet.Account }
+        catch {
+            if ($_.FullyQualifiedErrorId -notlike 'MemberExists*') { throw }
+            $was.accounts = @($was.accounts | Where-Object { $_ -ne $fleet.Account })  # somebody else was faster
+        }
     }
     Undo = {
         param($item, $was)
         $others = @($was.accounts | Where-Object { $_ -ne $fleet.Account -and -not (Test-Marked $_) })
         if ($others.Count -gt 0) { throw "the account $($others[0]) is not of this script's making; take it back with a script for that account" }
-        foreach ($name in @($was.accounts)) { Remove-LocalGroupMember -SID $administrators -Member $name -ErrorAction SilentlyContinue }
+        foreach ($name in @($was.accounts)) { if (Test-Member $name) { Remove-LocalGroupMember -SID $administrators -Member $name } }
     }
 }
 #region ssh
