@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from . import bootstrap as room
-from . import project, show, show_doctor
+from . import door, project, show, show_doctor
 from .cli_fleet import FILE, Extra, File, Forks, Json, Quiet, Vault, failures, fleet_of, print_json, progress
 
 _T = TypeVar("_T")
@@ -43,10 +43,10 @@ def bootstrap(
         raise typer.BadParameter("say which addresses may connect; the firewall lets in no others", param_hint="--controller")
     order = room.Order(
         account=_account(account, said, file),
-        controllers=tuple(dict.fromkeys(_checked(room.controller, controller, "--controller"))),
+        controllers=tuple(dict.fromkeys(_checked(door.controller, controller, "--controller"))),
         port=_port(port, said, ssh),
-        names=tuple(_checked(room.host_name, name or (), "--name")),
-        thumbprint="".join(_checked(room.thumbprint, [thumbprint] if thumbprint is not None else (), "--thumbprint")),
+        names=tuple(_checked(door.host_name, name or (), "--name")),
+        thumbprint="".join(_checked(door.thumbprint, [thumbprint] if thumbprint is not None else (), "--thumbprint")),
         key=_key(key, ssh, thumbprint is not None or bool(name)),
     )
     text = room.script(order)
@@ -94,25 +94,21 @@ def _said(file: Path, enough: bool) -> Mapping[str, Any]:
 
 def _account(given: str | None, said: Mapping[str, Any], file: Path) -> str:
     if given is not None:
-        return _only(_checked(room.account, [given], "--account"))
+        return _only(_checked(door.account, [given], "--account"))
     found = said.get("ansible_user")
     if not isinstance(found, str):
         raise typer.BadParameter(f"{file} does not say ansible_user in its vars; give the account", param_hint="--account")
-    return _only(_checked(room.account, [found], f"{file}: vars.ansible_user"))
+    return _only(_checked(door.account, [found], f"{file}: vars.ansible_user"))
 
 
 def _port(given: int | None, said: Mapping[str, Any], ssh: bool) -> int:
     if ssh:
-        if given not in (None, room.SSH_PORT):
-            raise typer.BadParameter(f"sshd listens at {room.SSH_PORT}, and the script does not change that", param_hint="--port")
-        return room.SSH_PORT
+        if given not in (None, door.SSH_PORT):
+            raise typer.BadParameter(f"sshd listens at {door.SSH_PORT}, and the script does not change that", param_hint="--port")
+        return door.SSH_PORT
     found = said.get("ansible_port") if said.get("ansible_connection") != "ssh" else None
-    port = next((port for port in (given, found) if isinstance(port, int)), room.HTTPS_PORT)
-    if not 1 <= port <= 65535:
-        raise typer.BadParameter(f"{port} is no port", param_hint="--port")
-    if port == room.HTTP_PORT:
-        raise typer.BadParameter(f"{port} is WinRM's port for plain HTTP; {room.HTTPS_PORT} is usual for HTTPS", param_hint="--port")
-    return port
+    with _told("--port"):
+        return door.port(next((port for port in (given, found) if isinstance(port, int)), door.HTTPS_PORT))
 
 
 def _key(file: Path | None, ssh: bool, certificate: bool) -> str:
@@ -129,7 +125,7 @@ def _key(file: Path | None, ssh: bool, certificate: bool) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{file} cannot be read: {getattr(error, 'strerror', 'it is no text')}", param_hint="--key") from error
     with _told("--key"):
-        return room.public_key(text)
+        return door.public_key(text)
 
 
 def _checked(check: Callable[[str], _T], values: Iterable[str], hint: str) -> list[_T]:
@@ -146,5 +142,5 @@ def _only(values: list[_T]) -> _T:
 def _told(hint: str) -> Iterator[None]:
     try:
         yield
-    except room.BadValue as bad:
+    except door.BadValue as bad:
         raise typer.BadParameter(str(bad), param_hint=hint) from bad

@@ -56,7 +56,7 @@ def test_site_over_every_way_and_back(farm: Farm, tmp_path: Path, way: str) -> N
 def test_an_account_that_no_way_tells_is_asked_for(farm: Farm, tmp_path: Path) -> None:
     refused = play(farm, tmp_path, "bootstrap", wanted(), way="certificate")
     assert refused.returncode == 2
-    assert "which a way without ansible_user does not tell (found: '')" in said(refused)
+    assert "winrm_account is empty; a local account is wanted, which a way without ansible_user does not tell" in said(refused)
 
 
 # ---- several ways -------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 # Stand-ins for the commands of Windows that the bootstrap script uses, over a small world that is kept in $world. Each that changes something is noted in
 # $did; what is not there is an error, as on Windows, unless -ErrorAction says otherwise. Played after Microsoft's documentation of each command.
 $world = @{
-    elevated = $true; answers = @(); broken = ''; owner = 'BA'; hidden = @()
+    elevated = $true; answers = @(); broken = ''; owner = 'BA'; hidden = @(); tells = 'prefix'
     users = @{ Administrator = @{ Name = 'Administrator'; Enabled = $true; Description = 'built in' } }
     members = @('Administrator'); orphans = @()
     services = @{ WinRM = @{ Status = 'Stopped'; StartType = 'Manual' } }
@@ -118,10 +118,28 @@ function Get-NetFirewallRule {
 }
 function Get-NetFirewallPortFilter { param([Parameter(ValueFromPipeline = $true)]$rule) process { [pscustomobject]@{ LocalPort = $rule.Port } } }
 function Get-NetFirewallAddressFilter { param([Parameter(ValueFromPipeline = $true)]$rule) process { [pscustomobject]@{ RemoteAddress = $rule.Addresses } } }
+# Networks of IPv4 are told with a mask (NetworkingDsc issue 404), single addresses alone, addresses of IPv6 in .NET's spelling. How a network of IPv6 is told,
+# and whether one address keeps its /32, was not seen: $world.tells plays each way (prefix, capitals, whole, range).
+function ConvertTo-Told([string]$said) {
+    $base, $bits = $said -split '/'
+    $address = [Net.IPAddress]::Parse($base)
+    $bytes = $address.GetAddressBytes()
+    $width = $bytes.Length * 8
+    if ($null -eq $bits) { $bits = $width }
+    $mask = [byte[]]@(foreach ($at in 0..($bytes.Length - 1)) { 256 - [Math]::Pow(2, 8 - [Math]::Max(0, [Math]::Min(8, [int]$bits - 8 * $at))) })
+    if ($world.tells -eq 'range' -and [int]$bits -lt $width) {
+        $last = [byte[]]@(foreach ($at in 0..($bytes.Length - 1)) { $bytes[$at] -bor (255 - $mask[$at]) })
+        return "$address-$([Net.IPAddress]::new($last))"
+    }
+    if ($width -eq 32 -and ([int]$bits -lt 32 -or $world.tells -eq 'whole')) { return "$address/$([Net.IPAddress]::new($mask))" }
+    $told = if ([int]$bits -lt $width -or $world.tells -eq 'whole') { "$address/$bits" } else { "$address" }
+    if ($world.tells -eq 'capitals') { return $told.ToUpperInvariant() }
+    return $told
+}
 function New-NetFirewallRule {
     param([string]$Name, [string]$DisplayName, [string]$Direction, [string]$Protocol, [int]$LocalPort, [string[]]$RemoteAddress, [string]$Action, [string]$Profile)
     Add-Deed "allow $Name $Direction $Protocol $LocalPort $($RemoteAddress -join ' ')"
-    $told = @($RemoteAddress | ForEach-Object { $_.Replace('/28', '/255.255.255.240') })
+    $told = @($RemoteAddress | ForEach-Object { ConvertTo-Told $_ })
     $world.rules[$Name] = @{ Name = $Name; Enabled = 'True'; Action = $Action; Port = "$LocalPort"; Addresses = $told }
 }
 function Remove-NetFirewallRule { param([string]$Name) Add-Deed "remove rule $Name"; $world.rules.Remove($Name) }

@@ -17,14 +17,14 @@ import pytest
 
 import pages
 import rig
-from ldfleet import bootstrap
+from ldfleet import bootstrap, door
 from ldfleet.sim import powershell
 from ldfleet.sim.layout import Spec
 
 WINDOWS = Path(__file__).with_name("bootstrap_windows.ps1")
 KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519" + bytes(36)).decode("ascii") + " ops@controller"
 WINRM = bootstrap.Order("ldfleet", ("10.0.0.5", "10.0.1.0/28"), names=("ws-01.example.net", "192.0.2.1"))
-SSH = bootstrap.Order("ldfleet", ("10.0.0.5",), bootstrap.SSH_PORT, key=KEY)
+SSH = bootstrap.Order("ldfleet", ("10.0.0.5",), door.SSH_PORT, key=KEY)
 WAYS = pytest.mark.parametrize("order", [pytest.param(WINRM, id="winrm"), pytest.param(SSH, id="ssh")])
 STATE = Path("ldfleet", "bootstrap")
 #: How Windows gives new files to the administrators, or by a policy to the account that makes them; and how a file here is theirs, or somebody's.
@@ -306,6 +306,39 @@ def test_winrm_is_as_the_order_says(engine: Path, tmp_path: Path) -> None:
     assert base64.b64decode("".join(public[1:-1])).startswith(b"certificate 1 ")
     for line in (*bootstrap.variables(WINRM), "  ws-01: {ansible_host: 10.0.0.11}", f"The certificate is {thumbprint}."):
         assert line in ran.said.splitlines()
+
+
+#: Controllers in several spellings -> the same in others, and who is not the same.
+SPELT = ("10.0.0.5", "10.0.1.0/28", "10.1.0.0/16", "172.16.0.0/12", "2001:db8::5", "2001:db8:1::/48", "2001:db8:2::8/125")
+ALIKE = (
+    "10.0.0.5/32",
+    "10.0.1.0/255.255.255.240",
+    "10.1.0.0/16",
+    "172.16.0.0-172.31.255.255",
+    "2001:DB8::5",
+    "2001:db8:1:0::/48",
+    "2001:db8:2::8/125",
+)
+OTHERS = [
+    (*SPELT[:-1], "2001:db8:2::8/126"),
+    SPELT[:-1],
+    (*SPELT, "10.0.0.6"),
+    ("10.0.0.4", *SPELT[1:]),
+    ("10.0.0.5", "10.0.1.0/27", *SPELT[2:]),
+]
+
+
+@pytest.mark.parametrize("tells", ["prefix", "capitals", "whole", "range"])
+def test_a_rule_holds_however_windows_tells_its_addresses(engine: Path, tmp_path: Path, tells: str) -> None:
+    orders = {"it": bootstrap.Order("ldfleet", SPELT), "alike": bootstrap.Order("ldfleet", ALIKE)}
+    orders |= {f"other{number}": bootstrap.Order("ldfleet", other) for number, other in enumerate(OTHERS)}
+    lines = [f"$world.tells = '{tells}'; Start-Script $it", "Start-Script $it", "Start-Script $alike"]
+    lines += [f"Start-Script $other{number} -Check" for number in range(len(OTHERS))]
+    lines += ["$world.rules['ldfleet-winrm-https'].Addresses = @('Any')", "Start-Script $it -Check"]
+    first, second, alike, *others = run(engine, tmp_path / "data", lines, orders)
+    assert [ran.fault for ran in (first, second, alike, *others)] == [""] * (3 + len(others))
+    assert second.did == alike.did == []
+    assert ["the firewall lets" in ran.said for ran in others] == [True] * (len(OTHERS) + 1)
 
 
 def test_what_the_guide_shows_is_what_the_script_says(engine: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ldfleet import bootstrap
-from ldfleet.bootstrap import BadValue
+from ldfleet import bootstrap, door
+from ldfleet.door import BadValue
 from ldfleet.sim import powershell
 
 PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126))
@@ -87,10 +87,10 @@ def test_the_real_parser_reads_each_literal_as_what_was_written(engine: Path, tm
 def test_whatever_is_taken_makes_a_script_that_differs_in_its_table_only(text: str) -> None:
     plain = bootstrap.script(bootstrap.Order("ldfleet", ("10.0.0.5",)))
     for check, order in (
-        (bootstrap.account, lambda value: bootstrap.Order(value, ("10.0.0.5",))),
-        (bootstrap.controller, lambda value: bootstrap.Order("ldfleet", (value,))),
-        (bootstrap.host_name, lambda value: bootstrap.Order("ldfleet", ("10.0.0.5",), names=(value,))),
-        (bootstrap.thumbprint, lambda value: bootstrap.Order("ldfleet", ("10.0.0.5",), thumbprint=value)),
+        (door.account, lambda value: bootstrap.Order(value, ("10.0.0.5",))),
+        (door.controller, lambda value: bootstrap.Order("ldfleet", (value,))),
+        (door.host_name, lambda value: bootstrap.Order("ldfleet", ("10.0.0.5",), names=(value,))),
+        (door.thumbprint, lambda value: bootstrap.Order("ldfleet", ("10.0.0.5",), thumbprint=value)),
     ):
         try:
             value = check(text)
@@ -110,7 +110,7 @@ def _around(script: str) -> tuple[str, str]:
 @given(st.from_regex(r"[A-Za-z0-9'!#$&()^_`{}~. -]{1,20}", fullmatch=True))
 def test_the_lines_for_the_fleet_file_are_yaml_with_the_same_account(text: str) -> None:
     try:
-        account = bootstrap.account(text)
+        account = door.account(text)
     except BadValue:
         return
     found = yaml.safe_load("\n".join(bootstrap.variables(bootstrap.Order(account, ("10.0.0.5",)))))
@@ -122,6 +122,6 @@ def test_a_controllers_address_means_the_same_afterwards(found: object) -> None:
     wanted = ipaddress.ip_network(f"{found[0]}/{found[1]}", strict=False) if isinstance(found, tuple) else ipaddress.ip_network(str(found))
     if wanted.network_address.is_unspecified or wanted.is_multicast or getattr(wanted.network_address, "scope_id", None):
         with pytest.raises(BadValue):
-            bootstrap.controller(str(wanted))
+            door.controller(str(wanted))
         return
-    assert ipaddress.ip_network(bootstrap.controller(str(wanted))) == wanted
+    assert ipaddress.ip_network(door.controller(str(wanted))) == wanted

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ldfleet import bootstrap, project
+from ldfleet import bootstrap, door, project
 from ldfleet.cli import app
 
 _BODY = base64.b64encode(b"\0\0\0\x0bssh-ed25519" + bytes(36)).decode("ascii")
@@ -129,10 +129,10 @@ def test_what_the_file_says_is_checked_as_well(tmp_path: Path, text: str, says: 
     ],
 )
 def test_a_key_that_is_none_is_refused(text: str, says: str) -> None:
-    with pytest.raises(bootstrap.BadValue, match=says):
-        bootstrap.public_key(text)
+    with pytest.raises(door.BadValue, match=says):
+        door.public_key(text)
 
 
 def test_keys_are_taken_as_openssh_writes_them() -> None:
-    assert bootstrap.public_key(f"\n{KEY}\r\n") == KEY
-    assert bootstrap.public_key(f"ssh-ed25519 {_BODY}\n") == f"ssh-ed25519 {_BODY}"
+    assert door.public_key(f"\n{KEY}\r\n") == KEY
+    assert door.public_key(f"ssh-ed25519 {_BODY}\n") == f"ssh-ed25519 {_BODY}"

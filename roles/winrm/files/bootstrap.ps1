@@ -175,22 +175,35 @@ function Get-OpenRules {
     foreach ($found in @(Get-NetFirewallRule -Name $closed -ErrorAction SilentlyContinue)) { if ("$($found.Enabled)" -eq 'True') { $found.Name } }
 }
 
-# Windows tells 10.0.0.0/24 as 10.0.0.0/255.255.255.0.
-function Get-Prefix([string]$address) {
-    $base, $mask = $address -split '/'
-    if ("$mask" -notlike '*.*') { return $address }
-    $bits = (@(([Net.IPAddress]$mask).GetAddressBytes() | ForEach-Object { [Convert]::ToString($_, 2) }) -join '').Replace('0', '').Length
-    if ($bits -eq 32) { return $base }
-    return "$base/$bits"
+# The first and the last address of what was said or told. Windows tells 10.0.0.0/24 as 10.0.0.0/255.255.255.0 (NetworkingDsc issue 404); how it tells networks
+# of IPv6 is not documented: a prefix, a range and capitals mean the same here. A word such as Any is no address, and stays.
+function Get-Span([string]$said) {
+    $start, $end = $said -split '-'
+    $base, $width = $start -split '/'
+    $address = $null
+    if (-not [Net.IPAddress]::TryParse($base, [ref]$address)) { return $said }
+    $first = $address.GetAddressBytes()
+    $last = $address.GetAddressBytes()
+    if ($null -ne $end) { $last = ([Net.IPAddress]$end).GetAddressBytes() }
+    if ($null -ne $width) {
+        $mask = if ($width -like '*.*') { ([Net.IPAddress]$width).GetAddressBytes() } else { Get-Mask $first.Length ([int]$width) }
+        for ($at = 0; $at -lt $first.Length; $at++) { $first[$at] = $first[$at] -band $mask[$at]; $last[$at] = $first[$at] -bor (255 - $mask[$at]) }
+    }
+    return "$([BitConverter]::ToString($first)) to $([BitConverter]::ToString($last))"
+}
+
+function Get-Mask([int]$length, [int]$bits) {
+    for ($at = 0; $at -lt $length; $at++) { 256 - [Math]::Pow(2, 8 - [Math]::Max(0, [Math]::Min(8, $bits - 8 * $at))) }
 }
 
 function Test-Rule {
     $found = Get-NetFirewallRule -Name $rule -ErrorAction SilentlyContinue
     if ($null -eq $found -or "$($found.Enabled)" -ne 'True' -or "$($found.Action)" -ne 'Allow') { return $false }
     $ports = @(($found | Get-NetFirewallPortFilter).LocalPort) -join ' '
-    $open = @(@(($found | Get-NetFirewallAddressFilter).RemoteAddress) | ForEach-Object { Get-Prefix $_ })
-    return $ports -eq "$($fleet.Port)" -and @($fleet.Controllers | Where-Object { $open -notcontains $_ }).Count -eq 0 -and
-        $open.Count -eq $fleet.Controllers.Count
+    $open = @(@(($found | Get-NetFirewallAddressFilter).RemoteAddress) | ForEach-Object { Get-Span $_ })
+    $wanted = @($fleet.Controllers | ForEach-Object { Get-Span $_ })
+    return $ports -eq "$($fleet.Port)" -and @($wanted | Where-Object { $open -notcontains $_ }).Count -eq 0 -and
+        @($open | Where-Object { $wanted -notcontains $_ }).Count -eq 0
 }
 
 function Get-Addresses {
