@@ -127,7 +127,7 @@ def test_each_controller_is_told_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("role", "variables", "says"),
     [
-        ("winrm", {"winrm_port": 5985, "winrm_account": "CORP\\admin"}, ["winrm_port cannot be used: 5985 is WinRM's", "CORP"]),
+        ("winrm", {"winrm_port": 5555, "winrm_account": "CORP\\admin"}, ["winrm_port cannot be used: 5555 is one of adb's ports", "CORP"]),
         ("winrm", {"winrm_controllers": "10.0.0.5"}, ["winrm_controllers is '10.0.0.5'; a list"]),
         ("ssh", {"ssh_controllers": ["10.0.0.5/24"]}, ["ssh_controllers[0] cannot be used: '10.0.0.5/24' is no address and no network"]),
     ],

@@ -14,6 +14,10 @@ import re
 
 #: WinRM's port for HTTPS and for plain HTTP, and sshd's.
 HTTPS_PORT, HTTP_PORT, SSH_PORT = 5986, 5985, 22
+#: adb's server, and the ports of the emulators 0 to 63: 5554 + 2 x index and the next one. The role windows closes them by a rule that blocks, which wins
+#: over any that allows.
+ADB_SERVER = 5037
+ADB_PORTS = ((ADB_SERVER, ADB_SERVER), (5554, 5682))
 
 #: What no name of a Windows account has (learn.microsoft.com, New-LocalUser -Name), which has at most 20 characters.
 _NO_ACCOUNT = re.compile(r'["/\\\[\]:;|=,+*?<>@%]')
@@ -64,6 +68,12 @@ def port(number: int) -> int:
         raise BadValue(f"{number} is no port")
     if number == HTTP_PORT:
         raise BadValue(f"{number} is WinRM's port for plain HTTP; {HTTPS_PORT} is usual for HTTPS")
+    if any(first <= number <= last for first, last in ADB_PORTS):
+        said = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ADB_PORTS)
+        raise BadValue(
+            f"{number} is one of adb's ports ({said}), which the role windows closes to everybody: nobody would come in any more; "
+            f"{HTTPS_PORT} is usual for HTTPS"
+        )
     return number
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .door import ADB_SERVER
 from .host_facts import Facts
 from .options import shown
-from .questions import ADB_SERVER
 
 Judgement = tuple[bool | None, str]
 

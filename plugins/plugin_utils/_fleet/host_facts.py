@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import questions
+from .door import ADB_PORTS
 from .install import Installed
 from .questions import ABSENT, Answers
 
@@ -287,7 +288,7 @@ def rule(row: Mapping[str, Any]) -> Facts:
     }
 
 
-_ADB = frozenset(port for first, last in questions.ADB_PORTS for port in range(first, last + 1))
+_ADB = frozenset(port for first, last in ADB_PORTS for port in range(first, last + 1))
 _ANY_PROGRAM = re.compile(r"(?i)\\adb\.exe|ldplayer|leidian|dnplayer")
 
 

@@ -19,6 +19,7 @@ from .._host import operations
 from .._host.batch import Reply, Result
 from .._host.operations import Operation
 from .dialect import DIALECTS
+from .door import ADB_PORTS
 from .errors import BadOption, BadOptions
 from .options import shown
 
@@ -29,10 +30,6 @@ _TIMEOUT_MS = 90_000
 #: CreateProcess takes 32,767 characters (Microsoft: CreateProcessW, lpCommandLine). Of these, some are for the program's path and its options; the script
 #: is UTF-16 in base64.
 _LONGEST = (32_767 - 400) * 3 // 4 // 2
-
-#: adb's server, and the ports of the emulators 0 to 63: 5554 + 2 x index and the next one.
-ADB_SERVER = 5037
-ADB_PORTS = ((ADB_SERVER, ADB_SERVER), (5554, 5682))
 
 #: Long names of hives, which PowerShell's provider is sure to know; most keys are in HKLM, which the probe writes out itself.
 _HIVES = {"HKU": "HKEY_USERS", "HKCU": "HKEY_CURRENT_USER", "HKEY_LOCAL_MACHINE": "HKLM"}
