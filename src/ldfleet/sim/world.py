@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -98,11 +99,16 @@ class World(Windows):
             self.save()
 
     def move_in(self, spec: Spec) -> None:
-        """LDPlayer's programs lie in a folder now, or those of another version: emulators that lie there are its own."""
+        """LDPlayer's programs lie in a folder now, or those of another version: emulators whose disks lie there are its own, also those that were another's
+        before (a careful guess: how LDPlayer takes them in was not measured). Their guests have what a fresh one has."""
         self.spec = spec
         self._config_folder = self.drive.local(f"{spec.install_dir}\\vms\\config")
         self._config_folder.mkdir(parents=True, exist_ok=True)
         self._configs.clear()
+        for folder in self._config_folder.parent.iterdir():
+            index = re.fullmatch(r"leidian(\d+)", folder.name)
+            if index is not None:
+                self.instances.setdefault(int(index[1]), Instance(int(index[1])))
         self.save()
 
     def look_after_folder(self) -> None:
