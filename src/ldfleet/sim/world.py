@@ -99,16 +99,12 @@ class World(Windows):
             self.save()
 
     def move_in(self, spec: Spec) -> None:
-        """LDPlayer's programs lie in a folder now, or those of another version: emulators whose disks lie there are its own, also those that were another's
-        before (a careful guess: how LDPlayer takes them in was not measured). Their guests have what a fresh one has."""
+        """LDPlayer's programs lie in a folder now, or those of another version: emulators that lie there are its own."""
         self.spec = spec
         self._config_folder = self.drive.local(f"{spec.install_dir}\\vms\\config")
         self._config_folder.mkdir(parents=True, exist_ok=True)
         self._configs.clear()
-        for folder in self._config_folder.parent.iterdir():
-            index = re.fullmatch(r"leidian(\d+)", folder.name)
-            if index is not None:
-                self.instances.setdefault(int(index[1]), Instance(int(index[1])))
+        self._take_in()
         self.save()
 
     def look_after_folder(self) -> None:
@@ -117,6 +113,15 @@ class World(Windows):
             self.spec = replace(self.spec, installed=False)
         for index in [index for index, instance in self.instances.items() if not self._disks(instance).is_dir()]:
             del self.instances[index]
+        self._take_in()
+
+    def _take_in(self) -> None:
+        """Emulators whose disks have come into its folder are its own (a careful guess: how LDPlayer takes them was not measured), each with a fresh guest."""
+        disks = self._config_folder.parent
+        for name in os.listdir(disks) if self.spec.installed and disks.is_dir() else ():
+            index = re.fullmatch(r"leidian([0-9]+)", name)
+            if index is not None:
+                self.instances.setdefault(int(index[1]), Instance(int(index[1])))
 
     def sid(self, user: str) -> str:
         own = self.system.account(user)
