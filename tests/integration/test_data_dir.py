@@ -1,9 +1,10 @@
-"""A data directory apart from LDPlayer's folder, as `ansible-playbook` runs it on a simulated host: module and role, fresh, kept, refused, cut off, taken off."""
+"""A data directory apart from LDPlayer's folder, as `ansible-playbook` runs it on simulated hosts: module and role, fresh, kept, refused, cut off, gone."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,10 +256,8 @@ def test_a_note_that_cannot_be_understood_may_name_it(farm: Farm, world: World, 
     ],
 )
 def test_what_cannot_hold_emulators_is_told_before_the_host_is_asked(data: str, says: str) -> None:
-    with pytest.raises(options.BadOptions, match=".") as raised:
+    with pytest.raises(options.BadOptions, match=rf"data_dir.*{re.escape(says)}"):
         _wanted(wish(data_dir=data))
-    assert says in str(raised.value)
-    assert "data_dir" in str(raised.value)
 
 
 def _wanted(arguments: dict[str, Any]) -> installation.Wish:

@@ -390,7 +390,10 @@ def _installed(bench: Bench) -> Chapter:
         operations.execute(f"key.{number}", _REG, ["query", f"HKCU\\SOFTWARE\\{key}", "/v", name], _COMMAND_MS)
         for number, (key, name) in enumerate(names)
     ]
-    looks = (operations.listing("programs", "{ld}", "*", folders=True), operations.listing("disks", r"{ld}\vms", "*", folders=True, link=True))
+    looks = (
+        operations.listing("programs", "{ld}", "*", folders=True),
+        operations.listing("disks", r"{ld}\vms", "*", folders=True, link=True),
+    )
     reply = yield bench.batch(*looks, bench.list2(), *asked)
     told = [re.search(r"REG_(?:EXPAND_)?SZ\s+(\S[^\r\n]*)", _text(reply.results[f"key.{number}"])) for number in range(len(names))]
     folders = {pair: found[1].strip() for pair, found in zip(names, told, strict=True) if found}

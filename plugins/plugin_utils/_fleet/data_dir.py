@@ -145,11 +145,17 @@ def _against_data(wanted: str, data: Disks, taken: str, neighbours: tuple[Neighb
         yield f"{wanted} belongs to the LDPlayer in {shown(taken)}", own
     for other in neighbours:
         if not other.install_dir:
-            yield f"the note {other.file} of another LDPlayer cannot be understood, so it cannot be told whether {wanted} is that one's", "Remove it if it is of no use"
+            yield (
+                f"the note {other.file} of another LDPlayer cannot be understood, so it cannot be told whether {wanted} is that one's",
+                "Remove it if it is of no use",
+            )
         elif places.overlap(wanted, other.install_dir) or (other.data_dir and places.overlap(wanted, other.data_dir)):
             yield f"{wanted} belongs to the LDPlayer in {shown(other.install_dir)}", own
     if not data.exists and data.free_bytes < 0:
-        yield f"{wanted} is not there, and neither is drive {wanted[:2].upper()}, as far as Windows tells", "Name a folder on a drive that is there"
+        yield (
+            f"{wanted} is not there, and neither is drive {wanted[:2].upper()}, as far as Windows tells",
+            "Name a folder on a drive that is there",
+        )
     if data.strange and not data.emulators:
         yield f"{wanted} holds {shown(data.strange)}, which is not LDPlayer's", "Name a folder of its own (data_dir)"
 

@@ -165,9 +165,7 @@ def _dialect(version: int) -> Dialect:
 def shared_data_dirs(declared: Iterable[Mapping[str, Any]]) -> list[str]:
     """Data directories that LDPlayers of one host would share, each of ``version``, ``install_dir`` and ``data_dir``, the last two missing or empty where
     nothing is said. Raises StopIteration for a version that nobody knows."""
-    return places.shared(
-        (home(_dialect(int(one["version"])), one.get("install_dir")), str(one.get("data_dir") or "")) for one in declared
-    )
+    return places.shared((home(_dialect(int(one["version"])), one.get("install_dir")), str(one.get("data_dir") or "")) for one in declared)
 
 
 def _faults(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -195,7 +195,9 @@ def read(scene: Scene, operation: Json, result: Json) -> None:
         names = sorted((entry.name for entry in folder.iterdir() if entry.is_file() and pattern.fullmatch(entry.name)), key=_ordinal)
         result["files"] = [_entry(scene.world, folder / name, operation) for name in names]
         if operation.get("folders"):
-            inner = sorted((entry.name for entry in folder.iterdir() if _folder_like(entry) and pattern.fullmatch(entry.name)), key=_ordinal)
+            inner = sorted(
+                (entry.name for entry in folder.iterdir() if _folder_like(entry) and pattern.fullmatch(entry.name)), key=_ordinal
+            )
             result["folders"] = [_folder(folder / name) for name in inner]
 
 

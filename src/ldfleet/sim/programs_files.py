@@ -129,7 +129,8 @@ def seven_zip(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller
 
 
 def robocopy(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> Answer:
-    """``SOURCE TARGET /E [/XC /XN /XO] [/XD FOLDER …]`` (the three together: what is there stays as it is): below 8 it did what it was told (1: something was copied), 8 and more: something could not be."""
+    """``SOURCE TARGET /E [/XC /XN /XO] [/XD FOLDER …]`` (the three: what is there stays): below 8 it did what it was told (1: something was copied),
+    8 and more: something could not be."""
     folders = [word for word in words[:2] if not word.startswith("/")]
     left_out = words[[word.lower() for word in words].index("/xd") + 1 :] if "/xd" in [word.lower() for word in words] else ()
     try:
@@ -183,6 +184,8 @@ def _mkdir(machine: Windows, folder: str) -> str:
 
 
 def _ren(machine: Windows, folder: str, name: str) -> str:
+    if "\\" in name or "/" in name:
+        return "The syntax of the command is incorrect."
     local = machine.drive.local(folder)
     goal = machine.drive.local(f"{folder.rpartition(chr(92))[0]}\\{name}")
     if goal.exists():
