@@ -196,8 +196,8 @@ def _placing(wanted: Wish, there: Found, unpacked: Json) -> Iterator[Operation]:
     if there.emulators or there.exists or (there.data is not None and not there.data.empty):
         # Whatever the package brings for emulators, those that are there stay as they are.
         words += ["/XD", rf"{unpacked['folder']}\vms"]
-    # Below 8 robocopy tells what it did, from 8 on what it could not. Of junctions it asks in its source only (/XJ, /XJD; learn.microsoft.com, robocopy): one in
-    # its destination is a folder like any other, so what the package has for vms goes where that leads. Not run on Windows.
+    # Below 8 robocopy tells what it did, from 8 on what it could not. Of junctions it asks in its source only (/XJ, /XJD): one in its destination is a folder
+    # like any other, so what the package has for vms goes where that leads (learn.microsoft.com, robocopy). Not run on Windows.
     lay = operations.execute("lay", rf"{_SYSTEM}\Robocopy.exe", words, wanted.timeout * 1000, exits=tuple(range(8)))
     yield operations.needing(lay, "begun", *("link" for _ in linking[-1:]))
     keys = list(_registering(wanted, there))
