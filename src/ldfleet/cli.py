@@ -16,11 +16,12 @@ import typer
 from . import __version__, cli_fleet, cli_host, project
 from .demo import demo as run_demo
 from .runs import play
-from .sim import laid, ways
+from .sim import laid
 from .sim.farm import Farm, NoEngine, Plan
-from .sim.layout import Spec
-from .sim.server import PortTaken
-from .sim.system import Edition
+from .sim.ldplayer.layout import Spec
+from .sim.machine.system import Edition
+from .sim.wire import ways
+from .sim.wire.server import PortTaken
 
 app = typer.Typer(
     name="ldfleet",

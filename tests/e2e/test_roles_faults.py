@@ -15,12 +15,13 @@ import pytest
 from sites import VERSION, differs, inventory, play, recap, said, state, wanted
 
 import rig
-from ldfleet.sim import laid, programs_files
-from ldfleet.sim.clock import START
+from ldfleet.sim import laid
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.windows import SYSTEM32, Answer, Caller
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.machine.clock import START
+from ldfleet.sim.machine.windows import SYSTEM32, Answer, Caller
+from ldfleet.sim.programs import files
 
 NEW = "9.1.20.0"
 ROBOCOPY = f"{SYSTEM32}\\Robocopy.exe"
@@ -142,7 +143,7 @@ class Tripwire:
         if not self.reached.is_set():
             self.reached.set()
             self.act()
-        return programs_files.robocopy(machine, words, raw, caller)
+        return files.robocopy(machine, words, raw, caller)
 
 
 def test_a_controller_that_dies_while_ldplayer_is_laid(seated: Farm, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sites import VERSION, differs, play, recap, said, state, wanted
 import rig
 from ldfleet.sim import laid
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.ldplayer.layout import Spec
 
 KEY = {
     "ssh_controllers": ["127.0.0.1"],

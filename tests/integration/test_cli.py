@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import rig
-from ldfleet.sim import ways
+from ldfleet.sim.wire import ways
 
 LDFLEET = [sys.executable, "-m", "ldfleet"]
 

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 import rig
-from ldfleet.sim import powershell
+from ldfleet.sim.engines import powershell
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.probe import PATH
-from ldfleet.sim.system import Rule, Service
-from ldfleet.sim.windows import Answer, Caller
-from ldfleet.sim.wire import WireFault
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.machine.system import Rule, Service
+from ldfleet.sim.machine.windows import Answer, Caller
+from ldfleet.sim.programs.probe import PATH
+from ldfleet.sim.wire.faults import WireFault
 
 LOGON = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon"
 POLICIES = "HKLM\\SOFTWARE\\Policies\\Microsoft"

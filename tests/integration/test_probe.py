@@ -17,7 +17,7 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import fin
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import Installed
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.questions import Answers, Wanted
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Reply, Result
-from ldfleet.sim import powershell
+from ldfleet.sim.engines import powershell
 
 PROBE = rig.ROOT / "plugins" / "module_utils" / "_probe.ps1"
 WINDOWS = Path(__file__).with_name("probe_windows.ps1")

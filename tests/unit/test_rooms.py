@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ldfleet.sim.quirks import Quirks
+from ldfleet.sim.ldplayer.quirks import Quirks
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
@@ -70,7 +70,7 @@ def _beside(path: Path) -> Iterator[Path]:
 
 def test_every_quirk_is_played_by_the_simulator_and_tried_by_a_test() -> None:
     names = [field.name for field in dataclasses.fields(Quirks)]
-    played = _words(path for path in (PACKAGE / "sim").glob("*.py") if path.name != "quirks.py")
+    played = _words(path for path in (PACKAGE / "sim").rglob("*.py") if path.name != "quirks.py")
     tried = _words(path for path in (ROOT / "tests").rglob("*") if path.suffix in (".py", ".yml"))
     assert [name for name in names if name not in played or name not in tried] == []
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..boot import DEFAULT_PASSWORD, WINLOGON
-from ..system import GROUPS, Account
-from ..world import World
+from ..ldplayer.boot import DEFAULT_PASSWORD, WINLOGON
+from ..ldplayer.world import World
+from ..machine.system import GROUPS, Account
 from .options import Failed, Option, Spec
 from .task import Double, Json, Task
 

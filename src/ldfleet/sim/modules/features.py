@@ -5,7 +5,7 @@ Every feature here is one that needs a start (hypervisor, Defender); Windows cou
 
 from __future__ import annotations
 
-from ..system import System
+from ..machine.system import System
 from .options import Failed, Option, Spec
 from .task import Double, Task
 
