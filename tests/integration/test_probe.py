@@ -138,7 +138,7 @@ def test_each_question_may_fail_and_the_others_are_answered(engine: Path, folder
 def test_a_key_that_nobody_may_open_is_unknown_and_not_absent(engine: Path, folder: Path) -> None:
     told, _ = asked(engine, folder, [f"$world.broken = @('Registry::{LOGON.replace('HKLM', 'HKEY_LOCAL_MACHINE')}')"])
     assert list(told.reasons) == [LOGON]
-    assert facts(told, folder)["autologon"] == {"enabled": None, "user": None, "domain": None, "password_in_registry": None}
+    assert facts(told, folder)["autologon"] == dict.fromkeys(("enabled", "user", "domain", "password_in_registry", "limited"))
     assert {"AutologonOff", "PasswordInRegistry"} <= set(statuses(told, folder)["Unknown"])
 
 

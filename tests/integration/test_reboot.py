@@ -105,6 +105,16 @@ def test_somebody_is_logged_on_only_where_all_of_it_is_set(tmp_path: Path, meddl
     assert autologon(rig.world(tmp_path), **meddled) == user
 
 
+def test_a_count_of_automatic_logons_comes_to_its_end(tmp_path: Path) -> None:
+    world = rig.world(tmp_path)
+    assert [autologon(world, values={"AutoLogonCount": 2})] == ["player"]
+    for user in ("player", None):
+        boot.shut_down(world)
+        boot.start_up(world)
+        assert (world.desktop.user if world.desktop else None) == user
+    assert (world.registry.get(boot.WINLOGON, "AutoAdminLogon"), world.system.lsa_secrets) == ("0", [])
+
+
 def test_emulators_do_not_outlive_a_start(tmp_path: Path) -> None:
     with rig.farm(tmp_path / "farm") as farm:
         world = farm.hosts[0].world

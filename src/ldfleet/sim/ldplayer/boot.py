@@ -15,7 +15,7 @@ LOGON_READY = f"{WINLOGON}\\AutoLogonChecked"
 _GUARD = "HKLM\\SYSTEM\\CurrentControlSet\\Control\\DeviceGuard"
 _INTEGRITY = f"{_GUARD}\\Scenarios\\HypervisorEnforcedCodeIntegrity"
 #: Features with which the hypervisor starts (learn.microsoft.com: Hyper-V, Windows Sandbox, Windows Hypervisor Platform).
-_HYPERVISOR = ("Microsoft-Hyper-V-All", "HypervisorPlatform", "VirtualMachinePlatform", "Containers-DisposableClientVM", "Hyper-V")
+_HYPERVISOR = ("Microsoft-Hyper-V-Hypervisor", "HypervisorPlatform", "VirtualMachinePlatform", "Containers-DisposableClientVM", "Hyper-V")
 
 
 def shut_down(world: World) -> None:
@@ -41,6 +41,8 @@ def start_up(world: World) -> None:
             service.running = service.start in ("auto", "delayed")
         world.registry.add(LOGON_READY)
         user = logs_on(world)
+        if user:
+            _count_logon(world)
         world.seat(Desktop(user) if user else None)
         world.save()
 
@@ -54,6 +56,19 @@ def hypervisor(world: World) -> bool:
     said = world.registry.get(_GUARD, "EnableVirtualizationBasedSecurity")
     secured = said == 1 if said is not None else system.edition == "windows11" and world.registry.get(_INTEGRITY, "Enabled") != 0
     return secured or any(system.features.get(name) for name in _HYPERVISOR)
+
+
+def _count_logon(world: World) -> None:
+    """Where they are counted, the last one turns automatic logon off (learn.microsoft.com, unattend: AutoLogon, LogonCount)."""
+    left = world.registry.get(WINLOGON, "AutoLogonCount")
+    if not isinstance(left, int):
+        return
+    if left > 1:
+        world.registry.set(WINLOGON, "AutoLogonCount", left - 1)
+        return
+    world.registry.remove_value(WINLOGON, "AutoLogonCount")
+    world.registry.set(WINLOGON, "AutoAdminLogon", "0")
+    world.system.lsa_secrets[:] = [name for name in world.system.lsa_secrets if name != DEFAULT_PASSWORD]
 
 
 def logs_on(world: World) -> str | None:

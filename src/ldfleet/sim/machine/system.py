@@ -25,6 +25,17 @@ Edition = Literal["windows11", "server2022"]
 Start = Literal["auto", "delayed", "manual", "disabled"]
 
 
+#: Optional features of a client with what each is a part of (dism /online /get-features; Hyper-V is a tree, the others stand alone).
+PART_OF = {
+    "Microsoft-Hyper-V-Tools-All": "Microsoft-Hyper-V-All",
+    "Microsoft-Hyper-V-Management-PowerShell": "Microsoft-Hyper-V-Tools-All",
+    "Microsoft-Hyper-V-Management-Clients": "Microsoft-Hyper-V-Tools-All",
+    "Microsoft-Hyper-V": "Microsoft-Hyper-V-All",
+    "Microsoft-Hyper-V-Hypervisor": "Microsoft-Hyper-V",
+    "Microsoft-Hyper-V-Services": "Microsoft-Hyper-V",
+}
+
+
 @dataclass
 class Service:
     """A service: its display name, how it starts, whether it runs."""
@@ -183,7 +194,7 @@ def fresh(edition: Edition, admin: str, desktop_user: str = "") -> System:
         "Schedule": Service("Task Scheduler", "auto", True),
         "TermService": Service("Remote Desktop Services"),
     }
-    names = ("Microsoft-Hyper-V-All", "HypervisorPlatform", "VirtualMachinePlatform", "Containers-DisposableClientVM")
+    names = ("Microsoft-Hyper-V-All", *PART_OF, "HypervisorPlatform", "VirtualMachinePlatform", "Containers-DisposableClientVM")
     found.features = dict.fromkeys(names, False) if client else dict.fromkeys(("Hyper-V", "Windows-Defender"), False)
     found.capabilities = {"OpenSSH.Server~~~~0.0.1.0": False}
     found.rules = {

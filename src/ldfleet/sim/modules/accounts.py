@@ -180,8 +180,9 @@ def auto_logon(task: Task) -> None:
     on = str(registry.get(WINLOGON, "AutoAdminLogon")) == "1"
     values = {"username": ("DefaultUserName", account), "domain": ("DefaultDomainName", world.name)}
     before = {word: registry.get(WINLOGON, name) for word, (name, _wanted) in values.items()}
-    if registry.get(WINLOGON, DEFAULT_PASSWORD) is not None:
-        task.change(lambda: registry.remove_value(WINLOGON, DEFAULT_PASSWORD))
+    for name in (DEFAULT_PASSWORD, "AutoLogonCount"):
+        if registry.get(WINLOGON, name) is not None:
+            task.change(lambda name=name: registry.remove_value(WINLOGON, name))  # type: ignore[misc]
     if on != present:
         task.change(lambda: registry.set(WINLOGON, "AutoAdminLogon", int(present)))
     for word, (name, wanted) in values.items():

@@ -307,9 +307,7 @@ def _services(world: World) -> Iterator[Json]:
 def _optional(world: World) -> Iterator[Json]:
     """DISM's names. A server's role Hyper-V is Microsoft-Hyper-V there; its other roles have names of their own."""
     found = world.system.features
-    if world.system.edition == "windows11":
-        found = {**found, "Microsoft-Hyper-V": found.get("Microsoft-Hyper-V-All", False)}
-    else:
+    if world.system.edition == "server2022":
         found = {"Microsoft-Hyper-V": found.get("Hyper-V", False), "HypervisorPlatform": False, "VirtualMachinePlatform": False}
     for name, on in found.items():
         yield {"Name": name, "InstallState": 1 if on else 2}
