@@ -15,8 +15,8 @@ import rig
 from ldfleet.fleet import Fleet
 from ldfleet.plans import Outcome, Plan
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.wire import WireFault
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.wire.faults import WireFault
 
 PROFILES = {"base": {"adb": "local", "resolution": "960x540@160"}, "game": {"inherit": "base", "cpu": 2, "memory": 1024}}
 

@@ -30,15 +30,15 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet impo
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE, Where
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.look import Look
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
-from ldfleet.sim import engine_port
 from ldfleet.sim.assembly import assemble
-from ldfleet.sim.clock import Clock
+from ldfleet.sim.engines import port
 from ldfleet.sim.farm import USER, Farm, Plan
 from ldfleet.sim.host import SimHost
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.process import CommandLine
-from ldfleet.sim.windows import Caller
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.machine.clock import Clock
+from ldfleet.sim.machine.process import CommandLine
+from ldfleet.sim.machine.windows import Caller
 
 ROOT = Path(__file__).parent.parent
 AGENT = ROOT / "plugins" / "module_utils" / "_agent.ps1"
@@ -201,7 +201,7 @@ class Direct:
         cut = self.cuts.get(self.runs)
         if cut == "before":
             raise ControllerDied
-        text = engine_port.answer(self.world, payload.decode("ascii"), Caller(self.user)).text
+        text = port.answer(self.world, payload.decode("ascii"), Caller(self.user)).text
         if cut == "after":
             raise ControllerDied
         if cut == "lost":

@@ -79,7 +79,7 @@ def _ansible_lint() -> bool:
 
 def _powershell() -> bool:
     """The real parser, where a PowerShell with --check is at hand. The agent keeps to what every engine has; a script for Windows alone need not."""
-    from ldfleet.sim.powershell import locate
+    from ldfleet.sim.engines.powershell import locate
 
     found = locate("pwsh")
     if isinstance(found, str):

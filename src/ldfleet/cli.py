@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import sys
 import tempfile
@@ -16,11 +15,12 @@ import typer
 from . import __version__, cli_fleet, cli_host, project
 from .demo import demo as run_demo
 from .runs import play
-from .sim import laid, ways
+from .sim import laid
 from .sim.farm import Farm, NoEngine, Plan
-from .sim.layout import Spec
-from .sim.server import PortTaken
-from .sim.system import Edition
+from .sim.ldplayer.layout import Spec
+from .sim.machine.system import Edition
+from .sim.wire import ways
+from .sim.wire.server import PortTaken
 
 app = typer.Typer(
     name="ldfleet",
@@ -129,7 +129,7 @@ def sim(
             inventory.write_text(text, encoding="utf-8")
             typer.echo(f"{hosts} simulated hosts; inventory in {inventory}")
         typer.echo("running until Ctrl-C", err=True)
-        ended.get()
+        os.read(ended, 1)
 
 
 def _bare(edition: str) -> Spec:
@@ -152,12 +152,14 @@ def _ways(named: list[str]) -> list[str]:
     return named
 
 
-def _told_to_end() -> queue.SimpleQueue[int]:
-    """Holds a signal once Ctrl-C or `kill` came, which end nothing any more from here on. (A second one may come while the first is put in: a
-    threading.Event would wait for itself then.)"""
-    ended: queue.SimpleQueue[int] = queue.SimpleQueue()
+def _told_to_end() -> int:
+    """A descriptor with something to read once Ctrl-C or `kill` came, which end nothing any more from here on. (The system may hand a signal to any thread,
+    and a handler in Python would wait until the main one wakes up; so the pipe is written to before any.)"""
+    ended, told = os.pipe()
+    os.set_blocking(told, False)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _frame: ended.put(number))
+        signal.signal(number, lambda _number, _frame: None)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     return ended
 
 

@@ -21,7 +21,7 @@ from .plans import Outcome, Plan
 from .runs import Event, HostResult, Run, TaskStarted, play
 from .sim.farm import Farm
 from .sim.farm import Plan as SimPlan
-from .sim.world import World
+from .sim.ldplayer.world import World
 
 Say = Callable[[str], None]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ldfleet.sim.farm import Farm, Plan
-from ldfleet.sim.wire import WireFault
+from ldfleet.sim.wire.faults import WireFault
 
 #: The child's end is a save of each host; more than this means that it hangs.
 _END_SECONDS = 30.0

@@ -17,10 +17,12 @@ import yaml
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import SETTINGS
 from ldfleet.cli import app
-from ldfleet.sim import commands, ldconsole, programs, programs_files, programs_power, wire
+from ldfleet.sim.console import ldconsole
 from ldfleet.sim.farm import Farm
+from ldfleet.sim.ldplayer.quirks import AILMENTS, Quirks
 from ldfleet.sim.modules import table
-from ldfleet.sim.quirks import AILMENTS, Quirks
+from ldfleet.sim.programs import admin, commands, files, power
+from ldfleet.sim.wire import faults
 
 MODULES = [path.stem for path in sorted((rig.ROOT / "plugins" / "modules").glob("*.yml"))]
 PLAYBOOKS = sorted((rig.ROOT / "playbooks").glob("*.yml"))
@@ -118,11 +120,11 @@ def test_what_the_simulator_plays_is_documented() -> None:
     page = "docs/simulator.md"
     assert _missing(page, (field.name for field in dataclasses.fields(Quirks))) == []
     assert _missing(page, AILMENTS) == []
-    assert _missing(page, get_args(wire.Kind)) == []
+    assert _missing(page, get_args(faults.Kind)) == []
     assert _missing(page, ldconsole._COMMANDS) == []
     assert _missing(page, commands._OWN) == []
     assert _missing(page, table.DOUBLES) == []
-    for room in (programs, programs_files, programs_power):
+    for room in (admin, files, power):
         assert _missing(page, (path.rsplit("\\", 1)[1].removesuffix(".exe") for path in room.PROGRAMS)) == []
 
 

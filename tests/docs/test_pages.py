@@ -18,7 +18,7 @@ import terminal
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, options
 from ldfleet import project
-from ldfleet.sim import powershell
+from ldfleet.sim.engines import powershell
 
 VERBS = set(re.findall(r"^([a-z]+):.*## ", (rig.ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 _CHANGES = 2

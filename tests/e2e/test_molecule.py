@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import rig
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.ldplayer.layout import Spec
 
 SCENARIOS = sorted(file.parent.name for file in (rig.ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
 

@@ -15,12 +15,13 @@ import pytest
 from sites import VERSION, differs, inventory, play, recap, said, state, wanted
 
 import rig
-from ldfleet.sim import laid, programs_files
-from ldfleet.sim.clock import START
+from ldfleet.sim import laid
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.windows import SYSTEM32, Answer, Caller
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.machine.clock import START
+from ldfleet.sim.machine.windows import SYSTEM32, Answer, Caller
+from ldfleet.sim.programs import files
 
 NEW = "9.1.20.0"
 ROBOCOPY = f"{SYSTEM32}\\Robocopy.exe"
@@ -142,7 +143,7 @@ class Tripwire:
         if not self.reached.is_set():
             self.reached.set()
             self.act()
-        return programs_files.robocopy(machine, words, raw, caller)
+        return files.robocopy(machine, words, raw, caller)
 
 
 def test_a_controller_that_dies_while_ldplayer_is_laid(seated: Farm, tmp_path: Path) -> None:
@@ -301,3 +302,44 @@ def test_windows_is_not_started_anew_under_emulators_that_run_until_it_may_stop_
     heals(farm, tmp_path, "site", stopping)
     assert (world.power.starts, world.running(world.find("farm-000"))) == (starts + 1, True)
     assert (world.find("farm-000").pid != pid, world.system.features["VirtualMachinePlatform"]) == (True, False)
+
+
+# ---- features -----------------------------------------------------------------------------------------------------------------------
+TOOLS = ("Microsoft-Hyper-V-All", "Microsoft-Hyper-V-Tools-All", "Microsoft-Hyper-V-Management-PowerShell")
+
+
+def test_where_windows_tells_nothing_of_its_features_all_else_is_done_and_then_it_is_said(farm: Farm, tmp_path: Path) -> None:
+    world, variables = farm.hosts[0].world, wanted()
+    world.unanswered["features"] = "Provider load failure"
+    for changed in (True, False):
+        done = play(farm, tmp_path, "install", variables, "--tags", "windows")
+        assert (done.returncode, recap(done)["changed"] > 0) == (2, changed), said(done)
+        assert "cannot be known: Windows tells nothing of its features. Wanted: off (windows_hypervisor). All else is done." in said(done)
+        assert (world.power.starts, world.desktop is not None) == (1, True)
+    left = play(farm, tmp_path, "install", {**variables, "windows_hypervisor": "leave"}, "--tags", "windows")
+    assert (left.returncode, recap(left)["changed"]) == (0, 0), said(left)
+    del world.unanswered["features"]
+    told = play(farm, tmp_path, "install", variables, "--tags", "windows")
+    assert (told.returncode, recap(told)["changed"]) == (0, 0), said(told)
+
+
+def test_of_hyper_v_what_was_there_comes_back_and_no_more_once_windows_has_started(farm: Farm, tmp_path: Path) -> None:
+    """Its tools alone were on. Nobody starts Windows when the host is given back, and so the notes stay until somebody did."""
+    world, variables = farm.hosts[0].world, wanted(ldplayer_access="keep", ldplayer_max_destroy=2)
+    world.system.features.update(dict.fromkeys(TOOLS, True))
+    assert play(farm, tmp_path, "bootstrap", variables).returncode == 0
+    before = state(farm)
+    assert play(farm, tmp_path, "install", variables, "--tags", "windows").returncode == 0
+    assert [name for name, on in world.system.features.items() if on] == []
+    for changed in (True, False):
+        held = play(farm, tmp_path, "decommission", {**variables, "windows_reboot": "never"})
+        assert (held.returncode, recap(held)["changed"] > 0) == (0, changed), said(held)
+        assert "windows_reboot is never" in said(held)
+        assert r"keeps the notes of this role (HKLM\SOFTWARE\ldfleet) until Windows has started anew" in said(held)
+        assert world.system.pending == dict.fromkeys(TOOLS, True)
+    world.clock.sleep(3600)
+    world.power.restart()
+    for changed in (True, False):
+        done = play(farm, tmp_path, "decommission", {**variables, "windows_reboot": "never"})
+        assert (done.returncode, recap(done)["changed"] > 0) == (0, changed), said(done)
+    assert differs(farm, before) == set()

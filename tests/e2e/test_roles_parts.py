@@ -14,7 +14,7 @@ from sites import VERSION, differs, play, recap, said, state, wanted
 import rig
 from ldfleet.sim import laid
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.ldplayer.layout import Spec
 
 KEY = {
     "ssh_controllers": ["127.0.0.1"],
@@ -73,3 +73,11 @@ def test_check_mode_of_all_of_it_says_what_waits_until_ldplayer_is_there(farm: F
     assert checked.returncode == 0, said(checked)
     assert "in check mode Administrator is not logged on: what LDPlayer needs is not told" in said(checked)
     assert differs(farm, before) == set()
+
+
+def test_some_hosts_at_a_time_and_no_further_where_none_came_through(tmp_path: Path) -> None:
+    with rig.farm(tmp_path / "farm", hosts=3, spec=Spec.bare("windows11")) as farm:
+        variables = wanted(windows_autologon_password="wrong", windows_reboot_timeout=30)
+        done = play(farm, tmp_path, "install", variables, "--tags", "windows", "-e", "ldplayer_at_once=1")
+        assert done.returncode == 2, said(done)
+        assert [host.world.power.starts for host in farm.hosts] == [1, 0, 0]

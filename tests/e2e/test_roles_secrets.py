@@ -13,10 +13,11 @@ import pytest
 from sites import VERSION, inventory, said, wanted
 
 import rig
-from ldfleet.sim import boot, laid
+from ldfleet.sim import laid
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.system import Account
+from ldfleet.sim.ldplayer import boot
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.machine.system import Account
 
 #: By the variable that holds it.
 PLANTED = {

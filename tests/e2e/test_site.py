@@ -12,7 +12,7 @@ from sites import VERSION, differs, play, recap, state, wanted
 import rig
 from ldfleet.sim import laid
 from ldfleet.sim.farm import PASSWORD, Farm
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.ldplayer.layout import Spec
 
 EDITIONS = ("windows11", "server2022")
 

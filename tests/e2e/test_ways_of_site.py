@@ -13,9 +13,10 @@ import yaml
 from sites import VERSION, differs, play, recap, said, state, wanted
 
 import rig
-from ldfleet.sim import laid, ways
+from ldfleet.sim import laid
 from ldfleet.sim.farm import USER, Farm
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.wire import ways
 
 
 @pytest.fixture

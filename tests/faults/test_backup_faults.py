@@ -13,7 +13,7 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import bac
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import NotConverged, Refused
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import IDENTITY_KEYS
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.world import World
 
 FOLDER = "C:\\backups\\ld"
 

@@ -8,8 +8,8 @@ import pytest
 
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import Host
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
 
 RUNNING = [{"name": "a", "state": "running", "adb": "local"}]
 

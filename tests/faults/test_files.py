@@ -12,7 +12,7 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import sp
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import files, options
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, NotConverged, Refused
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.world import World
 
 HOST, GUEST = "C:\\files\\a b's.txt", "/sdcard/Download/ü b's.txt"
 

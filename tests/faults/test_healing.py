@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import rig
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
 
 
 @pytest.fixture(params=[False, True], ids=["title-lost", "title-known"])

@@ -11,7 +11,7 @@ import pytest
 
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import Held
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.world import World
 
 GOAL = [{"name": "farm", "count": 3, "cpu": 2, "state": "running", "adb": "local"}]
 

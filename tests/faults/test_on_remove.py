@@ -12,7 +12,7 @@ import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.desired import Desired
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.world import World
 
 FOLDER = "C:\\backups"
 

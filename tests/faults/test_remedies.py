@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import rig
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.quirks import FOREVER
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.quirks import FOREVER
+from ldfleet.sim.ldplayer.world import World
 
 
 @pytest.fixture(params=["9.0.79.2", "14.0.26.1"])

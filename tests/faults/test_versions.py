@@ -12,9 +12,9 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge i
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import NotInstalled
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE, Where
 from ldfleet.sim.assembly import assemble
-from ldfleet.sim.clock import Clock
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.machine.clock import Clock
 
 FIVE, NINE, FOURTEEN = Spec.of("5.0.13.1"), Spec.of("9.0.79.2"), Spec.of("14.0.26.1")
 

@@ -116,7 +116,7 @@ $world = @{
         'HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\ComputerName\ActiveComputerName' = @{ ComputerName = 'WS-01' }
         'HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName' = @{ ComputerName = 'ws-01' }
         'HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\Power\User\PowerSchemes' = @{ ActivePowerScheme = '8c5e7fda-e8bf-4a96-9a85-a6e23a8c635c' }
-        'HKEY_LOCAL_MACHINE\SOFTWARE\Policies\Microsoft\Windows\WindowsUpdate\AU' = @{ NoAutoRebootWithLoggedOnUsers = 1 }
+        'HKEY_LOCAL_MACHINE\SOFTWARE\Policies\Microsoft\Windows\WindowsUpdate\AU' = @{ NoAutoRebootWithLoggedOnUsers = 1; AUOptions = 4 }
         'HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows Defender\Exclusions\Paths' = @{ "$env:LDFLEET_FOLDER" = 0 }
         'HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\W32Time\Parameters' = @{ Type = 'NTP'; NtpServer = 'time.windows.com,0x9' }
         'HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\TimeZoneInformation' = @{ TimeZoneKeyName = 'UTC' }

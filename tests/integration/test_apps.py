@@ -12,8 +12,8 @@ import yaml
 
 import rig
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.quirks import FOREVER
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.quirks import FOREVER
+from ldfleet.sim.ldplayer.world import World
 
 GAME = {"name": "scout", "package": "com.example.game"}
 

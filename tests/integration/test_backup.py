@@ -11,7 +11,7 @@ import pytest
 
 import rig
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.world import World
 
 FOLDER = "C:\\backups\\ld"
 GOLDEN = {"name": "golden", "folder": FOLDER}

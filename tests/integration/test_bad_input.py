@@ -13,8 +13,8 @@ import yaml
 
 import rig
 from ldfleet.sim.farm import PASSWORD, USER, Farm, Plan
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.server import LOOPBACK
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.wire.server import LOOPBACK
 
 CASES = Path(__file__).parents[1] / "cases" / "bad-input"
 INSTALL = ("C:\\LDPlayer\\LDPlayer9", "C:\\leidian\\LDPlayer9")

@@ -18,8 +18,8 @@ import pytest
 import pages
 import rig
 from ldfleet import bootstrap, door
-from ldfleet.sim import powershell
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.engines import powershell
+from ldfleet.sim.ldplayer.layout import Spec
 
 WINDOWS = Path(__file__).with_name("bootstrap_windows.ps1")
 KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519" + bytes(36)).decode("ascii") + " ops@controller"

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import rig
-from ldfleet.sim import ways
+from ldfleet.sim.wire import ways
 
 LDFLEET = [sys.executable, "-m", "ldfleet"]
 
@@ -53,7 +53,8 @@ def test_sim_serves_hosts_that_survive_its_restart(tmp_path: Path) -> None:
 def test_sim_tells_its_number_while_it_runs(tmp_path: Path) -> None:
     file = tmp_path / "sim.pid"
     with sim(tmp_path, "--hosts", "1", "--pid-file", str(file)):
-        os.kill(int(file.read_text(encoding="ascii")), signal.SIGTERM)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            os.kill(int(file.read_text(encoding="ascii")), number)
     assert not file.exists()
 
 

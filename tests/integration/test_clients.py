@@ -20,12 +20,14 @@ from pypsrp.wsman import WSMan
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 
 import rig
-from ldfleet.sim import certificates, powershell, ways
+from ldfleet.sim.engines import powershell
 from ldfleet.sim.farm import PASSWORD, USER, Farm
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.quotas import Quotas
-from ldfleet.sim.server import Policy
-from ldfleet.sim.wire import WireFault
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.machine import certificates
+from ldfleet.sim.wire import ways
+from ldfleet.sim.wire.faults import WireFault
+from ldfleet.sim.wire.quotas import Quotas
+from ldfleet.sim.wire.server import Policy
 
 
 @pytest.fixture(scope="module")

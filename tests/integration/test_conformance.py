@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import rig
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
 
 SPECS = {
     "9": Spec(),

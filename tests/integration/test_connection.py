@@ -14,7 +14,7 @@ import pytest
 import fleets
 import rig
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.quotas import Quotas
+from ldfleet.sim.wire.quotas import Quotas
 
 WAYS = ("ntlm", "certificate", "psrp", "ssh")
 CHECKS = ["way", "reach", "tls", "login", "rights", "latency", "powershell", "clock", "quotas", "desktop", "ldplayer"]

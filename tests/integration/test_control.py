@@ -10,7 +10,7 @@ import pytest
 
 import rig
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.server import WireFault
+from ldfleet.sim.wire.faults import WireFault
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 import rig
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.wire import WireFault
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.wire.faults import WireFault
 
 GAME = {"cpu": 2, "memory": 2048, "fps": 30}
 

@@ -11,7 +11,7 @@ import yaml
 
 import rig
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.ldplayer.layout import Spec
 
 BARE = Spec.bare("windows11")
 

@@ -11,8 +11,8 @@ import pytest
 
 import rig
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.windows import SYSTEM32, Answer
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.machine.windows import SYSTEM32, Answer
 
 FILE = "C:\\LDPlayer\\LDPlayer9\\vms\\config\\leidians.config"
 WANTED = {"fps": 20, "clean_mode": False, "updates": False, "start_interval": 8}

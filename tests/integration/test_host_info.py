@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 import rig
-from ldfleet.sim import powershell
+from ldfleet.sim.engines import powershell
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.probe import PATH
-from ldfleet.sim.system import Rule, Service
-from ldfleet.sim.windows import Answer, Caller
-from ldfleet.sim.wire import WireFault
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.machine.system import Rule, Service
+from ldfleet.sim.machine.windows import Answer, Caller
+from ldfleet.sim.programs.probe import PATH
+from ldfleet.sim.wire.faults import WireFault
 
 LOGON = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon"
 POLICIES = "HKLM\\SOFTWARE\\Policies\\Microsoft"
@@ -176,6 +176,27 @@ def test_each_planted_fault_is_found_and_nothing_else(tmp_path: Path) -> None:
     told = [finding for result in play.results.values() for finding in result["findings"] if finding["status"] == "True"]
     assert all(finding["found"] and finding["consequence"] and finding["cure"] for finding in told)
     assert "planted-secret" not in play.output + json.dumps(play.results)
+
+
+#: Policies of Windows Update beside no active hours -> whether updates start Windows anew while somebody is logged on.
+RESTARTS = (
+    ({"NoAutoRebootWithLoggedOnUsers": 1, "AUOptions": 4}, False),
+    ({"NoAutoRebootWithLoggedOnUsers": 1, "AUOptions": 3}, True),
+    ({"NoAutoRebootWithLoggedOnUsers": 1}, True),
+    ({"NoAutoRebootWithLoggedOnUsers": 0, "AUOptions": 4}, True),
+    ({"AUOptions": 4}, True),
+)
+
+
+def test_the_policy_for_users_who_are_logged_on_counts_beside_that_of_a_schedule_only(tmp_path: Path) -> None:
+    with rig.farm(tmp_path / "farm", hosts=len(RESTARTS)) as farm:
+        for host, (policies, _restarts) in zip(farm.hosts, RESTARTS, strict=True):
+            heal(host.world)
+            host.world.registry.set(f"{POLICIES}\\Windows\\WindowsUpdate", "SetActiveHours", 0)
+            for name, data in policies.items():
+                host.world.registry.set(f"{POLICIES}\\Windows\\WindowsUpdate\\AU", name, data)
+        results = rig.ansible(farm.inventory(), tmp_path, "host_info", {}).results
+    assert [held(results[host.name.lower()]) for host in farm.hosts] == [["UpdatesRestart"] if restarts else [] for _, restarts in RESTARTS]
 
 
 def test_the_rule_of_the_role_closes_the_ports(farm: Farm, tmp_path: Path) -> None:

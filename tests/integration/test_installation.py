@@ -13,9 +13,10 @@ import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import installation, laying, options
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError
-from ldfleet.sim import laid, programs_files
+from ldfleet.sim import laid
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.programs.files import SEVEN_ZIP
 
 OLD, NEW, FOURTEEN = "9.0.79.2", "9.1.20.0", "14.0.26.1"
 SHARE = r"\\files\ldplayer\ldplayer-{}.zip"
@@ -201,6 +202,6 @@ def test_seven_zip_unpacks_where_it_is_installed(farm: Farm, tmp_path: Path, suf
     (tmp_path / "farm" / "shares" / "files" / "ldplayer" / f"ldplayer{suffix}").write_bytes(packed)
     wanted = wish(source=rf"\\files\ldplayer\ldplayer{suffix}", sha256=hashlib.sha256(packed).hexdigest())
     assert "needs 7-Zip on the host, and there is none" in run(farm, tmp_path, wanted)["msg"]
-    farm.hosts[0].install(programs_files.SEVEN_ZIP)
+    farm.hosts[0].install(SEVEN_ZIP)
     assert run(farm, tmp_path, wanted)["installation"]["present"] is True
     assert run(farm, tmp_path, {"name": "scout"}, module="emulator")["changed"]

@@ -17,7 +17,7 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import fin
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import Installed
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.questions import Answers, Wanted
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Reply, Result
-from ldfleet.sim import powershell
+from ldfleet.sim.engines import powershell
 
 PROBE = rig.ROOT / "plugins" / "module_utils" / "_probe.ps1"
 WINDOWS = Path(__file__).with_name("probe_windows.ps1")
@@ -147,7 +147,7 @@ def test_each_question_may_fail_and_the_others_are_answered(engine: Path, folder
 def test_a_key_that_nobody_may_open_is_unknown_and_not_absent(engine: Path, folder: Path) -> None:
     told, _ = asked(engine, folder, [f"$world.broken = @('Registry::{LOGON.replace('HKLM', 'HKEY_LOCAL_MACHINE')}')"])
     assert list(told.reasons) == [LOGON]
-    assert facts(told, folder)["autologon"] == {"enabled": None, "user": None, "domain": None, "password_in_registry": None}
+    assert facts(told, folder)["autologon"] == dict.fromkeys(("enabled", "user", "domain", "password_in_registry", "limited"))
     assert {"AutologonOff", "PasswordInRegistry"} <= set(statuses(told, folder)["Unknown"])
 
 

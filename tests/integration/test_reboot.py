@@ -13,11 +13,12 @@ import requests
 import winrm
 
 import rig
-from ldfleet.sim import boot, engine_port
+from ldfleet.sim.engines import port
 from ldfleet.sim.farm import PASSWORD, USER, Farm
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.power import DOWN_SECONDS, Interrupted
-from ldfleet.sim.windows import Answer, Caller
+from ldfleet.sim.ldplayer import boot
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.machine.power import DOWN_SECONDS, Interrupted
+from ldfleet.sim.machine.windows import Answer, Caller
 
 REBOOT = {"ansible.windows.win_reboot": {"pre_reboot_delay": 0, "reboot_timeout": 40}}
 
@@ -102,6 +103,16 @@ def autologon(world: Any, **meddled: Any) -> str | None:
 )
 def test_somebody_is_logged_on_only_where_all_of_it_is_set(tmp_path: Path, meddled: dict[str, Any], user: str | None) -> None:
     assert autologon(rig.world(tmp_path), **meddled) == user
+
+
+def test_a_count_of_automatic_logons_comes_to_its_end(tmp_path: Path) -> None:
+    world = rig.world(tmp_path)
+    assert [autologon(world, values={"AutoLogonCount": 2})] == ["player"]
+    for user in ("player", None):
+        boot.shut_down(world)
+        boot.start_up(world)
+        assert (world.desktop.user if world.desktop else None) == user
+    assert (world.registry.get(boot.WINLOGON, "AutoAdminLogon"), world.system.lsa_secrets) == ("0", [])
 
 
 def test_emulators_do_not_outlive_a_start(tmp_path: Path) -> None:
@@ -198,7 +209,7 @@ def test_a_batch_ends_where_the_machine_goes_down_under_it(tmp_path: Path) -> No
         "ops": [{"id": "a", **run}, {"id": "b", **write}],
     }  # fmt: skip
     with pytest.raises(Interrupted):
-        engine_port.answer(world, json.dumps({"batch": batch}), Caller(USER))
+        port.answer(world, json.dumps({"batch": batch}), Caller(USER))
     assert not world.drive.local(r"C:\after.txt").exists()
-    again = engine_port.answer(world, json.dumps({"batch": batch}), Caller(USER))
+    again = port.answer(world, json.dumps({"batch": batch}), Caller(USER))
     assert '"Interrupted"' in again.text

@@ -21,7 +21,7 @@ import yaml
 import fleets
 import rig
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.wire import WireFault
+from ldfleet.sim.wire.faults import WireFault
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no program ssh")
 

@@ -12,7 +12,7 @@ import pytest
 import fleets
 import rig
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.wire import WireFault
+from ldfleet.sim.wire.faults import WireFault
 
 GAME = {"cpu": 2, "memory": 2048, "fps": 30}
 WAYS = ["ntlm", "certificate", "psrp", "ssh"]

@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from ldfleet.sim import powershell
+from ldfleet.sim.engines import powershell
 from ldfleet.sim.farm import Farm, Plan
 from ldfleet.sim.host import SimHost
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.process import CommandLine
-from ldfleet.sim.windows import Answer, Caller
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.machine.process import CommandLine
+from ldfleet.sim.machine.windows import Answer, Caller
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "docs" / "protocol.md"

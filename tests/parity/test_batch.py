@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.ldplayer.layout import Spec
 
 from .conftest import AGENT, Asker, Json, asker, b64, unb64, whole
 

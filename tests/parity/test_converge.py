@@ -16,8 +16,8 @@ import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ldfleet.sim.farm import Farm, Plan
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
 
 from .conftest import usable
 

@@ -8,7 +8,7 @@ import pytest
 
 import rig
 from ldfleet.sim.farm import Farm, Plan
-from ldfleet.sim.layout import Spec
+from ldfleet.sim.ldplayer.layout import Spec
 
 from .conftest import usable
 

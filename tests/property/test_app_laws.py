@@ -17,9 +17,9 @@ import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import guest, report, shell
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host import operations
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.windows import Answer
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.machine.windows import Answer
 
 law = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 _FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None

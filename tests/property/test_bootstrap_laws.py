@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ldfleet import bootstrap, door
 from ldfleet.door import BadValue
-from ldfleet.sim import powershell
+from ldfleet.sim.engines import powershell
 
 PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126))
 #: What has a meaning somewhere in PowerShell, also quotes that only look like quotes.

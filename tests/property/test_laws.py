@@ -17,8 +17,8 @@ import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.desired import Desired
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
 
 law = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 

@@ -6,7 +6,8 @@ import copy
 import json
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import windows
@@ -16,6 +17,7 @@ Json = dict[str, Any]
 NOTES, RULE, ROLE = "HKLM\\SOFTWARE\\ldfleet", "ldfleet-adb", "Hyper-V"
 KEYS = (("HKLM\\A", "One"), ("HKLM\\B\\DeviceGuard", "Two"), ("HKLM\\A", "Three"))
 FEATURES = ("Microsoft-Hyper-V-All", "HypervisorPlatform")
+PARTS = {"Microsoft-Hyper-V-All": ("Microsoft-Hyper-V", "Microsoft-Hyper-V-Services")}
 PORTS = "5037,5554-5682"
 
 # ---- a machine, as host_info tells of it, and what the role's tasks do to it ------------------------------------------------------------
@@ -25,7 +27,9 @@ VALUES = st.one_of(
 MACHINES = st.fixed_dictionaries(
     {
         "registry": st.fixed_dictionaries(dict.fromkeys(KEYS, VALUES)),
-        "features": st.fixed_dictionaries(dict.fromkeys((*FEATURES, ROLE), st.sampled_from([True, False, None]))),
+        "features": st.fixed_dictionaries(
+            dict.fromkeys((*FEATURES, ROLE, *(part for parts in PARTS.values() for part in parts)), st.sampled_from([True, False, None]))
+        ),
         "plan": st.sampled_from([*windows.PLANS.values(), "99999999-9999-9999-9999-999999999999"]),
         "service": st.tuples(st.sampled_from(["auto", "delayed", "manual", "disabled"]), st.booleans()),
         "zone": st.sampled_from(["UTC", "Tokyo Standard Time"]),
@@ -58,13 +62,18 @@ NOTHING: Json = {"registry": {}, "features": {}, "plan": "", "service": ("manual
 
 
 def wish(said: Json, state: str = "present") -> Json:
-    fixed = {"state": state, "notes": NOTES, "features": list(FEATURES), "role": ROLE, "rule": RULE, "ports": PORTS}
+    fixed = {"state": state, "notes": NOTES, "features": list(FEATURES), "parts": PARTS, "role": ROLE, "rule": RULE, "ports": PORTS}
     return {**fixed, "reboot": "when_needed", "window": "", **said, "registry": list(said["registry"])}
 
 
 def machine(found: Json) -> Json:
-    """A machine with page files as Windows sees fit, and no notes."""
-    return {**copy.deepcopy(found), "pagefiles": None, "notes": {}}
+    """A machine with page files as Windows sees fit, and no notes. Nothing waits for its next start, the last of which was two hours ago."""
+    return {**copy.deepcopy(found), "pagefiles": None, "notes": {}, "pending": {}, "uptime": 9_000, "hour": 12}
+
+
+def start(there: Json) -> None:
+    there["features"].update(there["pending"])
+    there.update(pending={}, uptime=300, hour=there["hour"] + 1)
 
 
 def look(there: Json, rows: list[Json]) -> Json:
@@ -93,11 +102,17 @@ def look(there: Json, rows: list[Json]) -> Json:
         "pagefile": {"automatic": file is None, "files": [] if file is None else [file]},
         "firewall_rules": [closed] if there["rule"] else [],
         "facts": {
-            "autologon": {"enabled": bool(there["logon"]), "user": there["logon"], "domain": "PC", "password_in_registry": False},
+            "autologon": {
+                "enabled": bool(there["logon"]),
+                "user": there["logon"],
+                "domain": "PC",
+                "password_in_registry": False,
+                "limited": False,
+            },
             "sessions": {"console_user": "player", "desktops": ["player"]},
-            "windows": {"uptime_seconds": 9_000, "reboot_pending": []},
+            "windows": {"uptime_seconds": there["uptime"], "reboot_pending": []},
         },
-        "agent": {"time": "2026-01-01T12:00:00Z"},
+        "agent": {"time": f"2026-01-{1 + there['hour'] // 24:02}T{there['hour'] % 24:02}:00:00Z"},
     }
 
 
@@ -114,6 +129,11 @@ def steps(there: Json, found: Json, wanted: Json) -> list[Any]:
         kinds = {"dword": "dword", "string": "string"}
         there["registry"][key] = None if row.get("state") == "absent" else (kinds[row["type"]], row["data"])
 
+    def turn(name: str, on: bool) -> None:
+        """Its parts go with it; back comes what is named, with what it is a part of."""
+        family = PARTS.get(name, ()) if not on else [whole for whole, parts in PARTS.items() if name in parts]
+        there["pending"].update({one: on for one in (name, *family) if there["features"][one] is not None})
+
     def pages() -> None:
         file = found["pagefile"]
         there["pagefiles"] = None if back else {
@@ -121,8 +141,8 @@ def steps(there: Json, found: Json, wanted: Json) -> list[Any]:
         }  # fmt: skip
 
     acts: list[Any] = [lambda row=row: value(row) for row in found["registry"]]
-    acts += [lambda name=name: there["features"].update({name: back}) for name in found["features"]]
-    acts += [lambda: there["features"].update({ROLE: back})] if found["role"] else []
+    acts += [lambda name=name: turn(name, back) for name in found["features"]]
+    acts += [lambda: turn(ROLE, back)] if found["role"] else []
     acts += [lambda: there.update(logon="" if back else wanted["autologon_user"])] if found["autologon"] else []
     acts += [lambda: there.update(plan=found["power_plan"])] if found["power_plan"] else []
     acts += [lambda: there.update(service=(found["service"], there["service"][1] if back else True))] if found["service"] else []
@@ -132,28 +152,45 @@ def steps(there: Json, found: Json, wanted: Json) -> list[Any]:
     return acts
 
 
-def run(there: Json, said: Json, cut: int | None = None) -> Json:
-    """The role once, with its notes before its changes; ``cut``: how many of these it comes to."""
+def run(there: Json, said: Json, cut: int | None = None, held: bool = False) -> Json:
+    """The role once, with its notes before its changes; ``cut``: how many of these it comes to; ``held``: Windows may not start anew."""
     wanted = wish(said)
     found = windows.work(look(there, windows.asked(wanted)), wanted)
     noted(there, found)
     for act in steps(there, found, wanted)[:cut]:
         act()
+    if found["restart"] and cut is None and not held:
+        start(there)
+        there["notes"].pop("restart", None)
     return found
 
 
-def give_back(there: Json, said: Json) -> Json:
+def give_back(there: Json, said: Json, held: bool = False) -> Json:
     wanted = wish(said, "absent")
     found = windows.work(look(there, windows.asked_again(wanted, there["notes"].get("changes", ""))), wanted)
+    noted(there, found)
     for act in steps(there, found, wanted):
         act()
-    there["notes"] = {}
+    if found["restart"] and not held:
+        start(there)
+    if not found["restart"] or not held:
+        there["notes"] = {}
     return found
 
 
 def told(there: Json, before: Json) -> Json:
     """What must be as it was: all but whether a service runs, a logon of somebody else's that was overwritten, and a rule, which are not given back."""
-    return {**there, "notes": None, "service": there["service"][0], "logon": None if before["logon"] else there["logon"]}
+    ours = {
+        "notes": None,
+        "uptime": None,
+        "hour": None,
+        "service": there["service"][0],
+        "logon": None if before["logon"] else there["logon"],
+    }
+    # A part without what it is a part of is nothing that Windows has.
+    features = {name: on for name, on in there["features"].items() if not any(name in parts for parts in PARTS.values())}
+    parts = {name: on and before["features"][whole] for whole, names in PARTS.items() for name in names if (on := there["features"][name])}
+    return {**there, **ours, "features": {**features, **parts}}
 
 
 @given(MACHINES, WISHES)
@@ -261,3 +298,51 @@ def test_nothing_that_is_not_told_or_that_nobody_wrote_raises(
     assert set(work) >= {"registry", "features", "restart", "hold", "left"}
     assert all(isinstance(work[word], str) for word in ("power_plan", "service", "time_zone", "restart", "hold", "notes", "waiting"))
     json.dumps(work)
+
+
+# ---- starts that are held ---------------------------------------------------------------------------------------------------------------
+HYPERVISOR_OFF: Json = {**CALM, "hypervisor": "off"}
+MOVES = st.lists(
+    st.sampled_from([("off", False), ("back", True), ("off", True), ("start", False), ("back", False)]), min_size=2, max_size=5
+)
+ALL_ON = MACHINES.map(lambda found: {**found, "features": {name: on is not None or None for name, on in found["features"].items()}})
+
+
+@settings(max_examples=300)
+@given(ALL_ON | MACHINES, MOVES, st.sampled_from(["off", "back"]))
+def test_features_end_as_the_last_run_wanted_them_whatever_was_on_its_way(found: Json, moves: list[tuple[str, bool]], last: str) -> None:
+    """Windows may be told of another direction while the first still waits for a start, and somebody else may start it."""
+    there = machine(found)
+    before = copy.deepcopy(there)
+    for move, held in [*moves, (last, True), ("start", False), (last, True)]:
+        if move == "start":
+            start(there)
+        else:
+            run(there, HYPERVISOR_OFF, held=held) if move == "off" else give_back(there, HYPERVISOR_OFF, held)
+    if last == "off":
+        assert [name for name in (*FEATURES, ROLE) if there["features"][name]] == []
+    else:
+        assert told(there, before) == told(before, before)
+        assert there["notes"] == {}
+
+
+UNKNOWN = dict.fromkeys((*FEATURES, ROLE, *PARTS["Microsoft-Hyper-V-All"]))
+
+
+@pytest.mark.parametrize(
+    ("features", "says"),
+    [
+        ({}, ["Windows tells nothing of its features"]),
+        ({"HypervisorPlatform": False}, []),
+        ({ROLE: False}, []),
+        ({"HypervisorPlatform": True}, []),
+        ({"HypervisorPlatform": False, "Microsoft-Hyper-V": True}, ["the feature Microsoft-Hyper-V is on, and Windows tells of no other that it goes with"]),
+        ({"Microsoft-Hyper-V-All": True, "Microsoft-Hyper-V": True}, []),
+        ({ROLE: True, "Microsoft-Hyper-V": True}, []),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_known_of_a_hypervisor_is_said(features: Json, says: list[str]) -> None:
+    there = machine({**NOTHING, "features": {**UNKNOWN, **features}})
+    assert windows.work(look(there, []), wish(HYPERVISOR_OFF))["untold"] == says
+    assert windows.work(look(there, []), wish(CALM))["untold"] == []
+    assert windows.work(look(there, []), wish(HYPERVISOR_OFF, "absent"))["untold"] == []

@@ -11,8 +11,8 @@ import yaml
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import apps
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.apps import Installed
-from ldfleet.sim.android import Android, Phone
-from ldfleet.sim.android_programs import shell
+from ldfleet.sim.android.guest import Android, Phone
+from ldfleet.sim.android.programs import shell
 
 CASES = Path(__file__).parent.parent / "cases"
 

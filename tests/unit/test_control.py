@@ -12,8 +12,8 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import sp
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import control, options
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import NotConverged, Refused
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
 
 
 @pytest.fixture(params=["9.0.79.2", "14.0.26.1"])

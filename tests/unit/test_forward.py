@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import rig
-from ldfleet.sim import layout
-from ldfleet.sim.engine_powershell import RealPowerShell
-from ldfleet.sim.forward import Forwarder
-from ldfleet.sim.world import World
+from ldfleet.sim.engines.forward import Forwarder
+from ldfleet.sim.engines.real import RealPowerShell
+from ldfleet.sim.ldplayer import layout
+from ldfleet.sim.ldplayer.world import World
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ldfleet.sim.quirks import Quirks
+from ldfleet.sim.ldplayer.quirks import Quirks
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
@@ -68,9 +68,37 @@ def _beside(path: Path) -> Iterator[Path]:
             yield from (name for name in names if name.is_file())
 
 
+SIM = PACKAGE / "sim"
+SIM_ROOMS = sorted(path.parent for path in SIM.glob("*/__init__.py"))
+
+
+def _room(path: Path) -> str:
+    """The room of the simulator that a file lives in; a file at its top is a room of its own."""
+    return path.relative_to(SIM).with_suffix("").parts[0]
+
+
+def _rooms_imported(paths: Iterable[Path]) -> set[str]:
+    return {_room(beside) for path in paths for beside in _beside(path) if beside.is_relative_to(SIM)}
+
+
+def test_the_rooms_of_the_simulator_are_floors_no_room_imports_what_imports_it() -> None:
+    files = [path for path in SIM.rglob("*.py") if path != SIM / "__init__.py"]
+    graph = {name: _rooms_imported(path for path in files if _room(path) == name) - {name} for name in map(_room, files)}
+    assert {room.name for room in SIM_ROOMS} < set(graph)
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the rooms
+
+
+@pytest.mark.parametrize("room", SIM_ROOMS, ids=_name)
+def test_a_room_of_the_simulator_imports_the_rooms_that_its_law_names(room: Path) -> None:
+    law = ast.parse((room / "__init__.py").read_text(encoding="utf-8"))
+    assert len(law.body) == 1  # a room hands nothing on: who wants a thing names its file
+    named = set(re.findall(r"``(\w+)``", ast.get_docstring(law) or "")) & {other.name for other in SIM_ROOMS}
+    assert named == _rooms_imported(room.glob("*.py")) - {room.name}
+
+
 def test_every_quirk_is_played_by_the_simulator_and_tried_by_a_test() -> None:
     names = [field.name for field in dataclasses.fields(Quirks)]
-    played = _words(path for path in (PACKAGE / "sim").glob("*.py") if path.name != "quirks.py")
+    played = _words(path for path in SIM.rglob("*.py") if path.name != "quirks.py")
     tried = _words(path for path in (ROOT / "tests").rglob("*") if path.suffix in (".py", ".yml"))
     assert [name for name in names if name not in played or name not in tried] == []
 

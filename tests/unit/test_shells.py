@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rig
-from ldfleet.sim import soap
 from ldfleet.sim.host import SimHost
-from ldfleet.sim.quotas import Quotas
-from ldfleet.sim.shells import Shells
-from ldfleet.sim.soap import Refused, Request
+from ldfleet.sim.wire import soap
+from ldfleet.sim.wire.quotas import Quotas
+from ldfleet.sim.wire.shells import Shells
+from ldfleet.sim.wire.soap import Refused, Request
 
 USER = "Administrator"
 

@@ -137,10 +137,11 @@ def _remote_only(facts: Facts) -> Judgement:
 
 
 def _no_autologon(facts: Facts) -> Judgement:
-    on = facts["autologon"]["enabled"]
-    return _flagged(
-        None if on is None else not on, "automatic logon is off", f"{facts['autologon']['user'] or 'somebody'} logs on by itself"
-    )
+    told = facts["autologon"]
+    on, user = told["enabled"], told["user"] or "somebody"
+    if on and told["limited"]:
+        return True, f"{user} logs on by itself for some starts more (AutoLogonCount)"
+    return _flagged(None if on is None else not on, "automatic logon is off", f"{user} logs on by itself")
 
 
 def _clear_password(facts: Facts) -> Judgement:

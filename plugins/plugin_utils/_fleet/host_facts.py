@@ -183,7 +183,7 @@ def _sessions(told: Answers) -> Facts:
 
 
 def _autologon(told: Answers) -> Facts:
-    password = told.value(questions.LOGON, "DefaultPassword")
+    password, count = (told.value(questions.LOGON, name) for name in ("DefaultPassword", "AutoLogonCount"))
     user = told.data(questions.LOGON, "DefaultUserName", "")
     return {
         # A text by Microsoft's documentation; a number works too.
@@ -191,6 +191,8 @@ def _autologon(told: Answers) -> Facts:
         "user": _text(user),
         "domain": _text(told.data(questions.LOGON, "DefaultDomainName", "")),
         "password_in_registry": None if password is None else password.exists,
+        # Each start takes one off, and at 0 Windows turns automatic logon off (learn.microsoft.com, unattend: AutoLogon, LogonCount).
+        "limited": None if count is None else count.exists,
     }
 
 
@@ -352,17 +354,24 @@ def _defender(told: Answers) -> Facts:
     }
 
 
+#: AUOptions: download by itself, install at the hour that is set.
+_SCHEDULED = 4
+
+
 def _updates(told: Answers) -> Facts:
     forced = _switch(told.data(questions.UPDATES, "SetActiveHours", 0))
     key = questions.UPDATES if forced else questions.UPDATES_OWN
     hours = [_number(told.data(key, f"ActiveHours{end}")) for end in ("Start", "End")]
+    kept, option = (
+        _switch(told.data(questions.UPDATES_AU, "NoAutoRebootWithLoggedOnUsers", 0)),
+        told.data(questions.UPDATES_AU, "AUOptions", 0),
+    )
     return {
         "automatic": None if (off := _switch(told.data(questions.UPDATES_AU, "NoAutoUpdate", 0))) is None else not off,
         "active_hours": None if None in hours else hours,
         "active_hours_by_policy": forced,
-        "restarts_with_users": None
-        if (kept := _switch(told.data(questions.UPDATES_AU, "NoAutoRebootWithLoggedOnUsers", 0))) is None
-        else not kept,
+        # The policy acts only beside that of a schedule (learn.microsoft.com: Manage device restarts after updates).
+        "restarts_with_users": True if kept is False else None if None in (kept, option) else _number(option) != _SCHEDULED,
     }
 
 

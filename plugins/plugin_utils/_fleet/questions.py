@@ -76,7 +76,7 @@ REGISTRY: Mapping[str, Sequence[str] | None] = {
     SESSIONS: ("PendingFileRenameOperations",),
     NAME_NOW: ("ComputerName",),
     NAME_NEXT: ("ComputerName",),
-    LOGON: ("AutoAdminLogon", "DefaultUserName", "DefaultDomainName", "DefaultPassword"),
+    LOGON: ("AutoAdminLogon", "AutoLogonCount", "DefaultUserName", "DefaultDomainName", "DefaultPassword"),
     SCHEMES: ("ActivePowerScheme",),
     STANDBY_POLICY: ("ACSettingIndex",),
     FILES: ("LongPathsEnabled",),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,19 +59,20 @@ def _note_of(row: Mapping[str, Any]) -> str:
 
 
 def work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
-    """What is to be done, by area; ``left``: in words; ``logon``: whether nobody is logged on who shall be.
+    """What is to be done, by area; ``left``: in words; ``logon``: whether nobody is logged on who shall be; ``untold``: what is wanted and can be neither
+    seen nor done, in words.
 
     Where ``wanted.state`` is absent, what is to be given back.
     """
     found: Json = {
         "registry": [], "features": [], "role": False, "power_plan": "", "service": "", "time_zone": "", "pagefile": {}, "autologon": False,
         "rule": False, "notes": "", "waiting": "", "later": [], "logon": _waits_for_logon(look, wanted), "restart": "", "hold": "", "left": [],
+        "untold": _untold(look, wanted),
     }  # fmt: skip
-    notes, waiting = _value_of(look, wanted, NOTES), _value_of(look, wanted, WAITING)
+    notes, waiting, back = _value_of(look, wanted, NOTES), _value_of(look, wanted, WAITING), wanted["state"] == "absent"
     kept = dict(notes)
-    # Features that go with the next start are on until then, and Windows was told already.
-    underway = {name for name in notes if name.startswith("feature|")} if _is_waiting(look, waiting) else set()
-    for area, value, note, text in _giving_back(look, wanted, notes) if wanted["state"] == "absent" else _changes(look, wanted, underway):
+    becoming = _as_it_becomes(look, notes, waiting)
+    for area, value, fresh, text in _giving_back(becoming, wanted, notes) if back else _changes(becoming, wanted):
         if isinstance(found[area], list):
             found[area].append(value)
         else:
@@ -79,19 +80,27 @@ def work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
         found["left"].append(text)
         if area in _LATER:
             found["later"].append(text)
-        if note is not None:
-            kept[note[0]] = _noted(kept.get(note[0]), note[1])
+        for name, note in fresh.items():
+            kept[name] = _noted(kept.get(name), note)
     found["restart"] = _restart(look, wanted, found, waiting)
     found["hold"] = _hold(look, wanted) if found["restart"] else ""
     if found["logon"] and not found["hold"] and not found["autologon"]:
         # Whoever logs on automatically and is not there may have a wrong password, which Windows tells nobody: it is set anew.
         found["autologon"] = True
         found["left"].append("automatic logon")
-    if found["restart"] and found["left"] and wanted["state"] != "absent" and not _is_waiting(look, waiting):
-        found["waiting"] = json.dumps({"start": {"began": _started(look)}})
+    if found["restart"] and found["left"] and not (_is_waiting(look, waiting) and waiting["start"].get("back", False) is back):
+        found["waiting"] = json.dumps({"start": {"began": _started(look), "back": back}})
     if kept != notes:
         found["notes"] = json.dumps(kept)
     return found
+
+
+def _as_it_becomes(look: Mapping[str, Any], notes: Mapping[str, Json], waiting: Mapping[str, Json]) -> Mapping[str, Any]:
+    """The same look with features as Windows was told to have them from its next start on: off, or on again (``back``)."""
+    if not _is_waiting(look, waiting):
+        return look
+    noted = [name.split("|", 1)[1] for name in notes if name.startswith("feature|")]
+    return {**look, "features": {**look["features"], **dict.fromkeys(noted, waiting["start"].get("back") is True)}}
 
 
 def _value_of(look: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> dict[str, Json]:
@@ -125,11 +134,11 @@ def _tried(note: Mapping[str, Any]) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-#: Area of the work, its value, the note (name, and what was and what is set; None for none), and the same for people.
-_Step = tuple[str, Any, tuple[str, Json] | None, str]
+#: Area of the work, its value, the notes (by name, what was and what is set), and the same for people.
+_Step = tuple[str, Any, Mapping[str, Json], str]
 
 
-def _changes(look: Mapping[str, Any], wanted: Mapping[str, Any], underway: Collection[str]) -> Iterator[_Step]:
+def _changes(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[_Step]:
     there = {(str(row["key"]).lower(), str(row["name"]).lower()): row for row in look["registry"]}
     for row in wanted["registry"]:
         seen = there[str(row["key"]).lower(), str(row["name"]).lower()]
@@ -139,16 +148,37 @@ def _changes(look: Mapping[str, Any], wanted: Mapping[str, Any], underway: Colle
             yield (
                 "registry",
                 _value(row["key"], row["name"], data),
-                (_note_of(row), {"was": was, "set": data}),
+                {_note_of(row): {"was": was, "set": data}},
                 f"{row['name']}",
             )
     if wanted["hypervisor"] == "off":
-        for name in wanted["features"]:
-            if look["features"].get(name) and f"feature|{name}" not in underway:
-                yield "features", name, (f"feature|{name}", {"was": True}), f"feature {name}"
-        if look["features"].get(wanted["role"]) and f"feature|{wanted['role']}" not in underway:
-            yield "role", True, (f"feature|{wanted['role']}", {"was": True}), f"role {wanted['role']}"
+        for name in _on(look, wanted["features"]):
+            # Its parts go with it, and do not come back by themselves.
+            gone = (name, *_on(look, wanted["parts"].get(name, ())))
+            yield "features", name, {_feature(one): {"was": True} for one in gone}, f"feature {name}"
+        for name in _on(look, [wanted["role"]]):
+            yield "role", True, {_feature(name): {"was": True}}, f"role {name}"
     yield from _plain_changes(look, wanted)
+
+
+def _feature(name: str) -> str:
+    """The name of its note."""
+    return f"feature|{name}"
+
+
+def _on(look: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    return [name for name in names if look["features"].get(name)]
+
+
+def _untold(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Of a hypervisor that shall go. Each Windows that runs LDPlayer knows one of the features at least, whatever its edition."""
+    if wanted["state"] == "absent" or wanted["hypervisor"] != "off":
+        return []
+    removable = (*wanted["features"], wanted["role"])
+    if all(look["features"].get(name) is None for name in removable):
+        return ["Windows tells nothing of its features"]
+    left = [] if _on(look, removable) else _on(look, (part for parts in wanted["parts"].values() for part in parts))
+    return [f"the feature {name} is on, and Windows tells of no other that it goes with" for name in left]
 
 
 def _plain_changes(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[_Step]:
@@ -156,25 +186,24 @@ def _plain_changes(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterat
     was = look["power_plan"]["guid"]
     enough = (plan, _ULTIMATE) if wanted["power_plan"] == "high_performance" else (plan,)
     if plan and str(was).strip("{}").lower() not in enough:
-        yield "power_plan", plan, ("power_plan", {"was": was, "set": plan}), "power plan"
+        yield "power_plan", plan, {"power_plan": {"was": was, "set": plan}}, "power plan"
     service = look["services"].get("W32Time") or {}
     # Whether it runs says nothing: where there is no domain, Windows starts it when it is needed (Microsoft's KB 2385818).
     if wanted["time_service"] and service.get("start") not in ("auto", "delayed"):
-        yield "service", "auto", ("service", {"was": service.get("start"), "set": "auto"}), "time service"
+        yield "service", "auto", {"service": {"was": service.get("start"), "set": "auto"}}, "time service"
     if zone and look["time_zone"] != zone:
-        yield "time_zone", zone, ("time_zone", {"was": look["time_zone"], "set": zone}), "time zone"
+        yield "time_zone", zone, {"time_zone": {"was": look["time_zone"], "set": zone}}, "time zone"
     if wanted["pagefile"] and not _has_pagefile(look["pagefile"], wanted["pagefile"]):
         sizes = dict(wanted["pagefile"])
-        yield "pagefile", sizes, ("pagefile", {"was": look["pagefile"], "set": sizes}), "page file"
+        yield "pagefile", sizes, {"pagefile": {"was": look["pagefile"], "set": sizes}}, "page file"
     logon = look["facts"]["autologon"]
-    # win_auto_logon takes a password in clear out of the registry, too.
-    if wanted["autologon_user"] and not (
-        logon["enabled"] and _is_user(logon, wanted["autologon_user"]) and not logon["password_in_registry"]
-    ):
+    # win_auto_logon takes a password in clear and a count of starts out of the registry, too.
+    lasts = logon["enabled"] and not logon["password_in_registry"] and not logon["limited"]
+    if wanted["autologon_user"] and not (lasts and _is_user(logon, wanted["autologon_user"])):
         was = logon["user"] if logon["enabled"] else ""
-        yield "autologon", True, ("autologon", {"was": was, "set": _account(wanted["autologon_user"])}), "automatic logon"
+        yield "autologon", True, {"autologon": {"was": was, "set": _account(wanted["autologon_user"])}}, "automatic logon"
     if wanted["close_adb_ports"] and not any(_closes(rule, wanted) for rule in look["firewall_rules"] or ()):
-        yield "rule", True, ("rule", {"was": None}), f"firewall rule {wanted['rule']}"
+        yield "rule", True, {"rule": {"was": None}}, f"firewall rule {wanted['rule']}"
 
 
 def _account(name: object) -> str:
@@ -250,11 +279,11 @@ def _giving_back(look: Mapping[str, Any], wanted: Mapping[str, Any], notes: Mapp
             ours = seen is not None and seen["exists"] and str(seen["data"]) in map(str, _tried(note))
             was = note.get("was", "unknown")
             if ours and (was is None or (isinstance(was, dict) and {"kind", "data"} <= set(was))):
-                yield "registry", _restored(key, value, was), None, value
+                yield "registry", _restored(key, value, was), {}, value
         elif name.startswith("feature|"):
             feature = name.split("|", 1)[1]
             if look["features"].get(feature) is False:
-                yield ("role", True, None, feature) if feature == wanted["role"] else ("features", feature, None, feature)
+                yield ("role", True, {}, feature) if feature == wanted["role"] else ("features", feature, {}, feature)
     yield from _plain_back(look, wanted, notes)
 
 
@@ -269,22 +298,22 @@ def _restored(key: str, name: str, was: Mapping[str, Any] | None) -> Json:
 def _plain_back(look: Mapping[str, Any], wanted: Mapping[str, Any], notes: Mapping[str, Json]) -> Iterator[_Step]:
     plan, zone, service = (_first(notes, name) for name in ("power_plan", "time_zone", "service"))
     if plan and look["power_plan"]["guid"] in _tried(notes["power_plan"]):
-        yield "power_plan", plan, None, "power plan"
+        yield "power_plan", plan, {}, "power plan"
     if zone and look["time_zone"] in _tried(notes["time_zone"]):
-        yield "time_zone", zone, None, "time zone"
+        yield "time_zone", zone, {}, "time zone"
     now = (look["services"].get("W32Time") or {}).get("start")
     if service and now != service and ("auto" if now == "delayed" else now) in _tried(notes["service"]):
-        yield "service", service, None, "time service"
+        yield "service", service, {}, "time service"
     pages = notes.get("pagefile", {}).get("was")
     ours = [one for one in _tried(notes.get("pagefile", {})) if isinstance(one, dict) and {"drive", "initial", "maximum"} <= set(one)]
     if isinstance(pages, dict) and pages.get("automatic") and any(_has_only_pagefile(look["pagefile"], one) for one in ours):
         drives = [str(file["path"])[:1].upper() for file in look["pagefile"]["files"] or ()]
-        yield "pagefile", {"drives": drives}, None, "page file"
+        yield "pagefile", {"drives": drives}, {}, "page file"
     logon = look["facts"]["autologon"]
     if notes.get("autologon", {}).get("was") == "" and logon["enabled"] and _account(logon["user"]) in _tried(notes["autologon"]):
-        yield "autologon", True, None, "automatic logon"
+        yield "autologon", True, {}, "automatic logon"
     if "rule" in notes and any(_closes(rule, wanted) for rule in look["firewall_rules"] or ()):
-        yield "rule", True, None, f"firewall rule {wanted['rule']}"
+        yield "rule", True, {}, f"firewall rule {wanted['rule']}"
 
 
 def _first(notes: Mapping[str, Json], name: str) -> str:
@@ -302,12 +331,12 @@ def _restart(look: Mapping[str, Any], wanted: Mapping[str, Any], found: Mapping[
         return "VBS changes with the next start"
     if found["pagefile"]:
         return "the page file changes with the next start"
-    if wanted["state"] == "absent":
-        return ""
     if found["logon"]:
         return f"{wanted['autologon_user']} is logged on with the next start"
     if _is_waiting(look, waiting):
         return "what an earlier run changed waits for a start"
+    if wanted["state"] == "absent":
+        return ""
     pending = [str(reason) for reason in look["facts"]["windows"]["reboot_pending"] or () if reason not in _NO_REASON]
     return f"Windows waits for it ({', '.join(pending)})" if pending else ""
 

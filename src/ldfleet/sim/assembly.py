@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from . import boot, laid, layout, ldconsole, probe, programs, programs_files, programs_power
-from .clock import Clock
-from .drive import Drive
-from .layout import Spec
-from .windows import Answer, Caller, Program
-from .world import World
+from . import laid
+from .console import ldconsole
+from .ldplayer import boot, layout
+from .ldplayer.layout import Spec
+from .ldplayer.world import World
+from .machine.clock import Clock
+from .machine.drive import Drive
+from .machine.windows import Answer, Caller, Program
+from .programs import admin, files, power, probe
 
 
 def assemble(
@@ -25,7 +28,7 @@ def assemble(
 ) -> World:
     """A machine with everything that stands on it, from its state in ``folder`` or new. ``beside``: further LDPlayers on it."""
     world = World(folder, name, spec, clock, drive, seed)
-    world.install({**programs.PROGRAMS, **programs_files.PROGRAMS, **programs_power.PROGRAMS, **probe.PROGRAMS})
+    world.install({**admin.PROGRAMS, **files.PROGRAMS, **power.PROGRAMS, **probe.PROGRAMS})
     world.laid = laid.finder(world)
     world.power.stop, world.power.start = partial(boot.shut_down, world), partial(boot.start_up, world)
     if spec.installed:

@@ -9,16 +9,18 @@ from typing import Any
 
 import yaml
 
-from . import certificates, powershell, ways
 from .assembly import assemble
-from .auth import Policy
-from .clock import Clock
-from .engine_powershell import RealPowerShell
+from .engines import powershell
+from .engines.real import RealPowerShell
+from .engines.wine import Seat
 from .host import SimHost
-from .layout import Spec
-from .quotas import Quotas
-from .server import Endpoint, SimServer
-from .wine import Seat
+from .ldplayer.layout import Spec
+from .machine import certificates
+from .machine.clock import Clock
+from .wire import ways
+from .wire.auth import Policy
+from .wire.quotas import Quotas
+from .wire.server import Endpoint, SimServer
 
 #: Of the simulated accounts, which guard nothing.
 USER, PASSWORD = "Administrator", "ldfleet-sim"
@@ -120,7 +122,7 @@ class Farm:
         with ExitStack() as opened:
             opened.enter_context(self.server)
             if self.plan.ssh:
-                from .ssh import SshServer  # its library takes long to load
+                from .wire.ssh import SshServer  # its library takes long to load
 
                 opened.enter_context(SshServer(self.endpoints, self.folder))
             self._open = opened.pop_all()
@@ -133,7 +135,7 @@ class Farm:
             host.world.save()
 
     def inventory(self, *takes: str) -> dict[str, Any]:
-        """An Ansible inventory with every host in the group ``ldplayer``. ``takes``: the ways (ways.py), which hosts take in turn; NTLM."""
+        """An Ansible inventory with every host in the group ``ldplayer``. ``takes``: the ways (wire/ways.py), which hosts take in turn; NTLM."""
         found = [self._variables(takes[number % len(takes)] if takes else ways.DEFAULT, number) for number in range(len(self.hosts))]
         shared = {name: value for name, value in found[0].items() if all(other.get(name) == value for other in found)}
         hosts = {

@@ -8,16 +8,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from . import boot, commands, doors, engine_port, powershell, scripts, secrets
-from .doors import Door
-from .engine_powershell import RealPowerShell
+from .engines import port, powershell, scripts
+from .engines.powershell import Script
+from .engines.real import RealPowerShell
+from .ldplayer import boot
+from .ldplayer.world import World
+from .machine import doors, secrets
+from .machine.doors import Door
+from .machine.power import Interrupted
+from .machine.process import CommandLine, Output, Process, Runspace
+from .machine.system import ADMINISTRATORS, REMOTE_MANAGEMENT_USERS
+from .machine.windows import Answer, Caller, Program, Task
 from .modules import table
-from .power import Interrupted
-from .powershell import Script
-from .process import CommandLine, Output, Process, Runspace
-from .system import ADMINISTRATORS, REMOTE_MANAGEMENT_USERS
-from .windows import Answer, Caller, Program, Task
-from .world import World
+from .programs import commands
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class SimHost:
         self.count(batches=1)
         if self.engine is not None:
             return self.engine.run(script.text, data, self.world, caller)
-        said = engine_port.answer(self.world, data.decode("ascii"), caller)
+        said = port.answer(self.world, data.decode("ascii"), caller)
         self.count(replays=said.replayed, tasks=said.tasks)
         time.sleep(self.powershell_start_seconds * said.tasks)
         return Output(said.text.encode("ascii"), b"", 0)

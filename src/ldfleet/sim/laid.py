@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import layout, ldconsole
-from .layout import Spec
-from .windows import Answer, Caller, Program, Windows
-from .world import World
+from .console import ldconsole
+from .ldplayer import layout
+from .ldplayer.layout import Spec
+from .ldplayer.world import World
+from .machine.windows import Answer, Caller, Program, Windows
 
 _LINE = re.compile(rb"ldfleet-sim: (\S+) of LDPlayer (\d+(?:\.\d+)+) (en|zh)\n")
 #: Packed files have a time; this one, so that the same package has the same hash.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..boot import DEFAULT_PASSWORD, WINLOGON
-from ..system import GROUPS, Account
-from ..world import World
+from ..ldplayer.boot import DEFAULT_PASSWORD, WINLOGON
+from ..ldplayer.world import World
+from ..machine.system import GROUPS, Account
 from .options import Failed, Option, Spec
 from .task import Double, Json, Task
 
@@ -180,8 +180,9 @@ def auto_logon(task: Task) -> None:
     on = str(registry.get(WINLOGON, "AutoAdminLogon")) == "1"
     values = {"username": ("DefaultUserName", account), "domain": ("DefaultDomainName", world.name)}
     before = {word: registry.get(WINLOGON, name) for word, (name, _wanted) in values.items()}
-    if registry.get(WINLOGON, DEFAULT_PASSWORD) is not None:
-        task.change(lambda: registry.remove_value(WINLOGON, DEFAULT_PASSWORD))
+    for name in (DEFAULT_PASSWORD, "AutoLogonCount"):
+        if registry.get(WINLOGON, name) is not None:
+            task.change(lambda name=name: registry.remove_value(WINLOGON, name))  # type: ignore[misc]
     if on != present:
         task.change(lambda: registry.set(WINLOGON, "AutoAdminLogon", int(present)))
     for word, (name, wanted) in values.items():

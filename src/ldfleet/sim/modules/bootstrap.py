@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..world import World
+from ..ldplayer.world import World
 from .bootstrap_host import ADMINISTRATORS_ONLY, Fault, Fleet, Host, Step
 from .bootstrap_steps import steps
 from .task import Json

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..system import ADMINISTRATORS, Account, Service
-from ..world import World
+from ..ldplayer.world import World
+from ..machine.system import ADMINISTRATORS, Account, Service
 from .task import Json
 
 #: How what the script makes is called, so that it is known again.

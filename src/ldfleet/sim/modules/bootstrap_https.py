@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from .. import certificates
-from ..system import Certificate, Listener
+from ..machine import certificates
+from ..machine.system import Certificate, Listener
 from .bootstrap_host import MARK, Host, Step
 from .task import Json
 

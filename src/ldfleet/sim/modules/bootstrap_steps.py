@@ -7,9 +7,9 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
-from .. import secrets
-from ..registry import Value
-from ..system import ADMINISTRATORS, Account, Rule, Service, Start
+from ..machine import secrets
+from ..machine.registry import Value
+from ..machine.system import ADMINISTRATORS, Account, Rule, Service, Start
 from . import bootstrap_https as https
 from .bootstrap_host import ADMINISTRATORS_ONLY, MARK, Fault, Host, Step
 from .task import Json

@@ -5,7 +5,7 @@ Every feature here is one that needs a start (hypervisor, Defender); Windows cou
 
 from __future__ import annotations
 
-from ..system import System
+from ..machine.system import PART_OF, System
 from .options import Failed, Option, Spec
 from .task import Double, Task
 
@@ -21,8 +21,26 @@ def optional(task: Task) -> None:
     if task["source"] is not None:
         task.refuse("source")
     differing = [name for name in names if system.features[name] != present or name in system.pending]
+    if present and not task["include_parent"]:
+        lacking = next((name for name in differing if not _becomes(system, PART_OF.get(name))), None)
+        if lacking is not None:
+            raise Failed(
+                f"Unhandled exception while executing module: One or several parent features are disabled so current feature can not be enabled: {lacking}"
+            )
     if differing:
-        task.change(lambda: _turn(task, differing, present))
+        task.change(lambda: _turn(task, sorted({other for name in differing for other in _with_it(name, present)}), present))
+
+
+def _becomes(system: System, name: str | None) -> bool:
+    return name is None or system.pending.get(name, system.features[name])
+
+
+def _with_it(name: str, present: bool) -> set[str]:
+    """What is turned on with a feature, all that it is a part of, and off, all its parts."""
+    found = {name}
+    while more := {(whole if present else part) for part, whole in PART_OF.items() if (part if present else whole) in found} - found:
+        found |= more
+    return found
 
 
 def _known(system: System, name: str) -> str:

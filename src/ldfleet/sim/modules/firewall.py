@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..system import Rule
+from ..machine.system import Rule
 from .options import Failed, Option, Spec
 from .task import Double, Json, Task
 

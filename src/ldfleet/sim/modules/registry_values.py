@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..registry import Value
+from ..machine.registry import Value
 from .options import Failed, Option, Spec
 from .task import Double, Json, Task
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 
-from ..system import Service
+from ..machine.system import Service
 from .options import Failed, Option, Spec
 from .task import Double, Json, Task
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..windows import Caller
-from ..world import World
+from ..ldplayer.world import World
+from ..machine.windows import Caller
 from . import accounts, features, files, firewall, machine, options, powershell_script, registry_values, services, wrapper
 from .options import Failed
 from .task import Double, Json, Task

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import secrets
-from ..windows import Caller
-from ..world import World
+from ..ldplayer.world import World
+from ..machine import secrets
+from ..machine.windows import Caller
 from .options import Failed, Spec
 
 Json = dict[str, Any]
