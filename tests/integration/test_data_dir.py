@@ -18,9 +18,9 @@ from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import sp
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import installation, laying, options
 from ldfleet.sim import laid
 from ldfleet.sim.farm import Farm
-from ldfleet.sim.layout import Spec
-from ldfleet.sim.windows import Answer
-from ldfleet.sim.world import World
+from ldfleet.sim.ldplayer.layout import Spec
+from ldfleet.sim.ldplayer.world import World
+from ldfleet.sim.machine.windows import Answer
 
 OLD, NEW, FOURTEEN = "9.0.79.2", "9.1.20.0", "14.0.26.1"
 SHARE = r"\\files\ldplayer\ldplayer-{}.zip"
@@ -107,6 +107,22 @@ def test_absent_counts_through_the_link_and_leaves_what_is_not_ldplayers(farm: F
     assert run(farm, tmp_path, {"ldplayer_version": 9, "state": "absent"})["changed"] is False
 
 
+def test_what_cannot_be_removed_keeps_the_link_by_which_the_next_run_finds_it(farm: Farm, world: World, tmp_path: Path) -> None:
+    run(farm, tmp_path, wish())
+    for name in ("one", "two"):
+        run(farm, tmp_path, {"name": name}, module="emulator")
+    world.drive.local(rf"{DATA}\leidian1\busy.log").touch()
+    world.held.add("busy.log")
+    away = {"ldplayer_version": 9, "state": "absent", "max_destroy": 2}
+    stuck = run(farm, tmp_path, away)
+    assert (stuck["errors"][0]["code"], "disk.1 said Locked" in stuck["msg"]) == ("NotConverged", True), stuck
+    assert (names(world, DATA), world.drive.target(world.drive.local(rf"{NINE}\vms"))) == (["leidian1"], DATA)
+    world.held.clear()
+    assert run(farm, tmp_path, {**away, "max_destroy": 0})["errors"][0]["code"] == "Guarded"
+    assert run(farm, tmp_path, away)["changed"] is True
+    assert (names(world, "D:\\"), world.drive.local(NINE).exists()) == ([], False)
+
+
 def test_absent_takes_the_data_directory_along_where_nothing_else_lies_in_it(farm: Farm, world: World, tmp_path: Path) -> None:
     run(farm, tmp_path, wish())
     gone = run(farm, tmp_path, {"ldplayer_version": 9, "state": "absent"})
@@ -122,7 +138,9 @@ def test_emulators_of_an_ldplayer_that_is_gone_are_taken_back(farm: Farm, world:
         shutil.rmtree(world.drive.local(f"C:\\{name}"))
     world.look_after_folder()
     assert world.titles() == []
+    world.drive.local(rf"{DATA}\config\leidians.config").write_text('{"mine": 1}')
     taken = run(farm, tmp_path, wish())
+    assert world.drive.local(rf"{DATA}\config\leidians.config").read_text() == '{"mine": 1}'
     assert "which holds 1 emulator already" in taken["actions"][0]["reason"], taken
     found = run(farm, tmp_path, {}, module="emulator_info")
     assert [(one["name"], one["settings"]["memory"]) for one in found["emulators"]] == [("scout", 2048)]

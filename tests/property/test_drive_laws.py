@@ -11,10 +11,10 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ldfleet.sim.clock import Clock
-from ldfleet.sim.drive import Drive
-from ldfleet.sim.programs_files import PROGRAMS
-from ldfleet.sim.windows import SYSTEM32, Caller, Windows
+from ldfleet.sim.machine.clock import Clock
+from ldfleet.sim.machine.drive import Drive
+from ldfleet.sim.machine.windows import SYSTEM32, Caller, Windows
+from ldfleet.sim.programs.files import PROGRAMS
 
 _HEADS = ("C:\\", "D:\\", "d:/", "C:\\a\\", "C:\\a\\b\\c\\")
 _NAMES = ("a", "b", "B", "c")
