@@ -88,6 +88,7 @@ def test_fresh_its_emulators_lie_there_and_all_else_goes_on_as_before(farm: Farm
     upgraded = run(farm, tmp_path, wish(NEW, data_dir=None, running="stop"))
     assert actions(upgraded) == ["stop", "upgrade"], upgraded
     assert (upgraded["installation"]["data_dir"], upgraded["installation"]["emulators"]) == (DATA, 1)
+    assert run(farm, tmp_path, wish(NEW))["changed"] is False  # its note has it still
     assert run(farm, tmp_path, wish(NEW, state="repaired"))["changed"] is True
     assert (world.titles(), names(world, DATA)) == (["scout"], ["config", "leidian0"])
     assert run(farm, tmp_path, wish(NEW))["changed"] is False

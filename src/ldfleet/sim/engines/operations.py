@@ -316,9 +316,12 @@ def _remove_tree(scene: Scene, operation: Json, path: Path | None, result: Json)
         raise Failure("BadRequest", f"{operation['path']} is a whole drive")
     result["existed"] = path is not None and path.is_dir()
     if path is not None and result["existed"]:
+        if path.is_symlink():
+            path.unlink()
+            return
         if any(_held(scene.world, file) for file in path.rglob("*")):
             raise Failure("Locked", _IN_USE)
-        path.unlink() if path.is_symlink() else shutil.rmtree(path)
+        shutil.rmtree(path)
 
 
 def copy(scene: Scene, operation: Json, result: Json) -> None:
