@@ -219,7 +219,7 @@ def test_a_data_directory_whose_drive_is_gone_is_told_and_nothing_is_made(farm: 
     [
         ("D:\\photos\\cat.jpg", "D:\\photos", "holds 'cat.jpg', which is not LDPlayer's"),
         ("D:\\LDPlayer\\dnplayer.exe", "D:\\LDPlayer\\vms", "belongs to the LDPlayer in 'D:"),
-        ("D:\\LDPlayer\\dnplayer.exe", "D:\\LDPlayer", "belongs to the LDPlayer in 'D:"),
+        ("D:\\LDPlayer\\dnplayer.exe", "D:\\LDPlayer", "holds 'dnplayer.exe', which is not LDPlayer's"),
         ("D:\\dnplayer.exe", "D:\\vms", "belongs to the LDPlayer in 'D:"),
         ("", "E:\\emulators", "is not there, and neither is drive E:, as far as Windows tells"),
     ],
@@ -247,6 +247,16 @@ def test_two_ldplayers_never_share_one_by_the_hosts_notes(farm: Farm, world: Wor
     wanted = "a folder of its own is wanted, not a whole drive" if data == "D:\\" else "belongs to the LDPlayer in 'C:"
     assert wanted in refused["msg"]
     assert not world.drive.local(r"C:\LDPlayer\LDPlayer14").exists()
+
+
+def test_two_ldplayers_never_share_one_that_somebody_linked_by_hand(farm: Farm, world: World, tmp_path: Path) -> None:
+    run(farm, tmp_path, wish())
+    run(farm, tmp_path, wish(FOURTEEN, data_dir=None))
+    vms = world.drive.local(r"C:\LDPlayer\LDPlayer14\vms")
+    shutil.rmtree(vms)
+    world.drive.join(vms, world.drive.local(DATA))
+    assert "belongs to the LDPlayer in 'C:" in run(farm, tmp_path, wish(FOURTEEN))["msg"]
+    assert run(farm, tmp_path, wish())["changed"] is False
 
 
 def test_a_note_that_cannot_be_understood_may_name_it(farm: Farm, world: World, tmp_path: Path) -> None:
@@ -351,3 +361,18 @@ def test_the_role_refuses_a_list_in_which_two_would_share_one(farm: Farm, world:
     assert done.returncode != 0
     assert "would be shared; give each LDPlayer a data directory (data_dir) of its own" in said(done)
     assert not world.drive.local(r"C:\LDPlayer").exists()
+
+
+@pytest.mark.parametrize(
+    ("declared", "shared"),
+    [
+        ([{"version": 9, "data_dir": "D:\\a"}, {"version": 14, "data_dir": "D:\\b"}], []),
+        ([{"version": 9}, {"version": 14, "data_dir": ""}], []),
+        ([{"version": "9", "data_dir": "D:\\a"}, {"version": 14, "data_dir": "d:/A/"}], ["D:\\a", "d:/A/"]),
+        ([{"version": 9, "data_dir": "D:\\a"}, {"version": 14, "data_dir": "D:\\a\\b"}], ["D:\\a", "D:\\a\\b"]),
+        ([{"version": 9}, {"version": 14, "data_dir": f"{NINE}\\vms"}], [f"{NINE}\\vms"]),
+        ([{"version": 9, "install_dir": "E:\\LD"}, {"version": 14, "data_dir": "E:\\"}], ["E:\\"]),
+    ],
+)
+def test_the_filter_tells_what_would_be_shared(declared: list[dict[str, Any]], shared: list[str]) -> None:
+    assert sorted(installation.shared_data_dirs(declared)) == shared

@@ -103,20 +103,15 @@ def linked(there: Disks, wanted: str) -> bool:
     return bool(there.link) and places.same(there.link, wanted)
 
 
-def reason(host: str, folder: str, wanted: str, there: Disks, data: Disks, taken: str, neighbours: tuple[Neighbour, ...]) -> str:
-    """Why `vms` is to be made a junction; empty where it is the wanted one. Raises Refused.
-
-    ``there``: what `vms` is now. ``data``: what the data directory is. ``taken``: the folder of an LDPlayer to which that belongs, or nothing.
-    """
+def reason(host: str, folder: str, wanted: str, there: Disks, data: Disks) -> str:
+    """Why `vms` (``there``) is to be made a junction to the data directory (``data``); empty where it is one. Raises Refused."""
     place = vms(folder)
     if linked(there, wanted):
         if data.exists:
             return ""
         advice = f"Bring its drive back. If its emulators are gone for good, make the folder {wanted} by hand, and run again"
         raise Refused(host, f"{place} leads to {wanted}, which is not there", advice)
-    for problem, advice in _against_vms(place, wanted, there):
-        raise Refused(host, problem, advice)
-    for problem, advice in _against_data(wanted, data, taken, neighbours):
+    for problem, advice in (*_against_vms(place, wanted, there), *_against_data(wanted, data)):
         raise Refused(host, problem, advice)
     holds = f", which holds {many(len(data.emulators))} already" if data.emulators else ""
     kept = f"; {place} has no emulator, and is kept as {_ASIDE}" if there.exists else ""
@@ -137,20 +132,9 @@ def _against_vms(place: str, wanted: str, there: Disks) -> Iterator[tuple[str, s
         )
 
 
-def _against_data(wanted: str, data: Disks, taken: str, neighbours: tuple[Neighbour, ...]) -> Iterator[tuple[str, str]]:
-    own = "Give each LDPlayer a data directory of its own"
+def _against_data(wanted: str, data: Disks) -> Iterator[tuple[str, str]]:
     if data.link:
         yield f"{wanted} is itself a link, to {shown(data.link)}", "Name that folder (data_dir)"
-    if taken:
-        yield f"{wanted} belongs to the LDPlayer in {shown(taken)}", own
-    for other in neighbours:
-        if not other.install_dir:
-            yield (
-                f"the note {other.file} of another LDPlayer cannot be understood, so it cannot be told whether {wanted} is that one's",
-                "Remove it if it is of no use",
-            )
-        elif places.overlap(wanted, other.install_dir) or (other.data_dir and places.overlap(wanted, other.data_dir)):
-            yield f"{wanted} belongs to the LDPlayer in {shown(other.install_dir)}", own
     if not data.exists and data.free_bytes < 0:
         yield (
             f"{wanted} is not there, and neither is drive {wanted[:2].upper()}, as far as Windows tells",
@@ -158,6 +142,19 @@ def _against_data(wanted: str, data: Disks, taken: str, neighbours: tuple[Neighb
         )
     if data.strange and not data.emulators:
         yield f"{wanted} holds {shown(data.strange)}, which is not LDPlayer's", "Name a folder of its own (data_dir)"
+
+
+def alone(host: str, wanted: str, taken: str, neighbours: tuple[Neighbour, ...]) -> None:
+    """Raises Refused where another LDPlayer may have the data directory: by the host's notes, or since its programs lie there (``taken``)."""
+    own = "Give each LDPlayer a data directory of its own"
+    if taken:
+        raise Refused(host, f"{wanted} belongs to the LDPlayer in {shown(taken)}", own)
+    for other in neighbours:
+        if not other.install_dir:
+            problem = f"the note {other.file} of another LDPlayer cannot be understood, so it cannot be told whether {wanted} is that one's"
+            raise Refused(host, problem, "Remove it if it is of no use")
+        if places.overlap(wanted, other.install_dir) or (other.data_dir and places.overlap(wanted, other.data_dir)):
+            raise Refused(host, f"{wanted} belongs to the LDPlayer in {shown(other.install_dir)}", own)
 
 
 def told(there: Disks) -> str:

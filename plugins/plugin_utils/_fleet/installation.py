@@ -391,10 +391,13 @@ def _linking(wanted: Wish, there: Found) -> Steps:
     """What is to be done for the data directory, before anything else is."""
     if there.data is None:
         return ()
-    why = data_dir.reason(there.host.name, wanted.folder, wanted.data_dir, there.vms, there.data, there.taken, there.neighbours)
+    why = data_dir.reason(there.host.name, wanted.folder, wanted.data_dir, there.vms, there.data)
+    noted = there.mark is not None and places.same(there.mark.data_dir, wanted.data_dir)
+    if why or not noted:
+        data_dir.alone(there.host.name, wanted.data_dir, there.taken, there.neighbours)
     if why:
         return (conversation.action("link", wanted.name, why),)
-    if there.mark is None or places.same(there.mark.data_dir, wanted.data_dir):
+    if there.mark is None or noted:
         return ()
     return (conversation.action("note", wanted.name, f"{data_dir.vms(wanted.folder)} leads to {wanted.data_dir} already"),)
 
