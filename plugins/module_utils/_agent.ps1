@@ -62,7 +62,7 @@ $operations = @{
     find   = @{ must = @('candidates', 'file'); may = @() }
     exec   = @{ must = @('program', 'arguments', 'timeout_ms', 'output_cap'); may = @('exits', 'match') }
     until  = @{ must = @('program', 'arguments', 'timeout_ms', 'output_cap', 'pattern', 'interval_ms', 'deadline_ms'); may = @() }
-    read   = @{ must = @('folder', 'pattern', 'content', 'max_bytes'); may = @('head', 'space', 'folders') }
+    read   = @{ must = @('folder', 'pattern', 'content', 'max_bytes'); may = @('head', 'space', 'folders', 'link') }
     write  = @{ must = @('path', 'data', 'expect'); may = @('parents', 'keep') }
     remove = @{ must = @('path', 'expect'); may = @('tree') }
     copy   = @{ must = @('from', 'path', 'expect'); may = @('parents') }
@@ -78,7 +78,7 @@ $kinds = @{
     always = 'switch'; candidates = 'candidates'; file = 'text'; program = 'text'; arguments = 'text'; timeout_ms = 'number'
     output_cap = 'number'; exits = 'codes'; match = 'texts'; pattern = 'text'; interval_ms = 'number'; deadline_ms = 'number'
     desktop = 'text'; note = 'any'; from = 'text'; url = 'text'; sha256 = 'text'; over = 'text'; ms = 'number'; action = 'text'; token = 'text'
-    holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'size'; head = 'number'; space = 'switch'; folders = 'switch'
+    holder = 'text'; folder = 'text'; content = 'switch'; max_bytes = 'size'; head = 'number'; space = 'switch'; folders = 'switch'; link = 'switch'
     path = 'text'; data = 'text'; expect = 'text'; parents = 'switch'; keep = 'text'; tree = 'switch'
 }
 
@@ -417,10 +417,13 @@ function Invoke-Read($operation, $result) {
     $result.files = @()
     if (Get-Field $operation 'space' $false) { $result.free_bytes = Get-FreeSpace $folder }
     if (Get-Field $operation 'folders' $false) { $result.folders = @() }
+    if (Get-Field $operation 'link' $false) { $result.link = Get-LinkTarget $folder }
     if (-not $result.exists) { return }
+    # Windows says of a link that it exists, also where what it leads to is gone.
+    try { $paths = [IO.Directory]::GetFiles($folder) } catch [IO.DirectoryNotFoundException] { $result.exists = $false; return }
     $pattern = '\A' + [regex]::Escape($operation.pattern).Replace('\*', '.*').Replace('\?', '.') + '\z'
     $options = [Text.RegularExpressions.RegexOptions]'IgnoreCase, CultureInvariant, Singleline'
-    $names = [string[]]@([IO.Directory]::GetFiles($folder) | ForEach-Object { [IO.Path]::GetFileName($_) } |
+    $names = [string[]]@($paths | ForEach-Object { [IO.Path]::GetFileName($_) } |
             Where-Object { [regex]::IsMatch($_, $pattern, $options) })
     [Array]::Sort($names, [StringComparer]::Ordinal)
     $result.files = @($names | ForEach-Object { Get-FileEntry ([IO.Path]::Combine($folder, $_)) $operation })
@@ -432,12 +435,40 @@ function Invoke-Read($operation, $result) {
 }
 
 function Get-FreeSpace([string]$path) {
-    try { return (New-Object IO.DriveInfo([IO.Path]::GetPathRoot($path))).AvailableFreeSpace } catch [Exception] { return -1 }
+    try { return (New-Object IO.DriveInfo((Get-RealRoot $path))).AvailableFreeSpace } catch [Exception] { return -1 }
+}
+
+# What a folder leads to that is a link (a junction, a symbolic link), as the link has it; empty for any other. PowerShell itself knows it as
+# Target (5.1: a list, 7: a text); the .NET of 5.1 does not.
+function Get-LinkTarget([string]$path) {
+    try { $attributes = [IO.File]::GetAttributes($path) }
+    catch [IO.IOException] { return '' }
+    catch [UnauthorizedAccessException] { return '' }
+    if (($attributes -band [IO.FileAttributes]::ReparsePoint) -eq 0) { return '' }
+    foreach ($target in (Get-Field (New-Object IO.DirectoryInfo($path)) 'Target' '')) { return [string]$target }
+    return ''
+}
+
+# The root of the drive where a folder's files lie: a link on the way may lead to another drive. Nothing where a volume without a letter is mounted, or
+# links lead in a circle (Windows follows 63 in a path).
+function Get-RealRoot([string]$path) {
+    $links = 0
+    for ($part = $path; $true; $part = $above) {
+        $above = [IO.Path]::GetDirectoryName($part)
+        if ([string]::IsNullOrEmpty($above)) { return [IO.Path]::GetPathRoot($part) }
+        $target = Get-LinkTarget $part
+        if ($target -eq '') { continue }
+        $links += 1
+        if ($links -gt 63 -or $target.StartsWith('Volume{')) { return '' }
+        $above = [IO.Path]::Combine($above, $target)
+    }
 }
 
 function Get-FolderEntry([string]$path) {
     $entry = @{ name = [IO.Path]::GetFileName($path); bytes = [long]0; modified_ms = [long]0 }
-    foreach ($file in [IO.Directory]::GetFiles($path)) {
+    # A link whose target is gone is still a folder of this one.
+    try { $files = [IO.Directory]::GetFiles($path) } catch [IO.DirectoryNotFoundException] { return $entry }
+    foreach ($file in $files) {
         $about = New-Object IO.FileInfo($file)
         $entry.bytes += $about.Length
         $entry.modified_ms = [Math]::Max($entry.modified_ms, (New-Object DateTimeOffset($about.LastWriteTimeUtc)).ToUnixTimeMilliseconds())
@@ -525,7 +556,8 @@ function Invoke-Remove($operation, $result) {
     [void](Invoke-Patiently { [IO.File]::Delete($path) })
 }
 
-# Of a folder that is a link, .NET removes the link and not what it leads to.
+# Of a folder that is a link, .NET removes the link and not what it leads to (learn.microsoft.com, Directory.Delete). One with a junction in it is left over
+# by .NET before 8, and so by Windows PowerShell, with the junction gone (dotnet/runtime #86249).
 function Remove-Tree([string]$path, [string]$expect, $result) {
     if ($expect -cne 'any') { Stop-Operation 'BadRequest' 'a folder has no hash to expect' }
     if ([IO.Path]::GetPathRoot($path).TrimEnd('\', '/') -eq $path.TrimEnd('\', '/')) { Stop-Operation 'BadRequest' "$path is a whole drive" }

@@ -166,11 +166,16 @@ Write-Answer 'ldplayer' {
             $folder = [string]$row.values[0].data
             if ($folder) {
                 $data = [string]$row.values[1].data
+                $vms = [IO.Path]::Combine($folder, 'vms')
+                $linked = [IO.Directory]::Exists($vms) -and ([IO.File]::GetAttributes($vms) -band [IO.FileAttributes]::ReparsePoint)
+                # Windows says of a junction that it exists, also where what it leads to is gone; of that folder it does not.
+                $link = if ($linked) { [string](New-Object IO.DirectoryInfo($vms)).Target } else { '' }
                 $player = [IO.Path]::Combine($folder, 'dnplayer.exe')
                 $version = if ([IO.File]::Exists($player)) { [Diagnostics.FileVersionInfo]::GetVersionInfo($player).FileVersion }
                 @{
                     key = $row.key; folder = $folder; data = $data; version = Get-Cut $version
                     folder_there = [IO.Directory]::Exists($folder); data_there = $data -and [IO.Directory]::Exists($data)
+                    link = $link; link_there = $link -and [IO.Directory]::Exists($link)
                     console_there = [IO.File]::Exists([IO.Path]::Combine($folder, 'ldconsole.exe')) -or [IO.File]::Exists([IO.Path]::Combine($folder, 'dnconsole.exe'))
                 }
             }

@@ -81,3 +81,19 @@ def test_decommission_takes_off_every_ldplayer_that_was_laid_whatever_is_declare
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert differs(farm, before) == set()
     assert not farm.hosts[0].world.drive.local("C:\\LDPlayer\\LDPlayer14").exists()
+
+
+@pytest.mark.parametrize("farm", EDITIONS[:1], indirect=True)
+def test_decommission_gives_the_data_directory_back_too(farm: Farm, tmp_path: Path) -> None:
+    drive = farm.hosts[0].world.drive
+    before = state(farm)
+    done = play(farm, tmp_path, "site", wanted(ldplayer_data_dir="C:\\emulators"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(entry.name for entry in drive.local("C:\\emulators").iterdir()) == ["config", "leidian0", "leidian1"]
+    again = play(farm, tmp_path, "site", wanted(ldplayer_data_dir="C:\\emulators"))
+    assert (again.returncode, recap(again)["changed"]) == (0, 0), again.stdout + again.stderr
+    drive.local("C:\\emulators\\notes.txt").write_text("mine")
+    gone = play(farm, tmp_path, "decommission", wanted(ldplayer_data_dir="C:\\emulators", ldplayer_max_destroy=2))
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    assert differs(farm, before) == set()
+    assert [entry.name for entry in drive.local("C:\\emulators").iterdir()] == ["notes.txt"]

@@ -75,6 +75,20 @@ def test_a_data_directory_elsewhere_is_told(tmp_path: Path) -> None:
         assert _verdicts(_run(farm, tmp_path))["installed.data"] == "differs"
 
 
+def test_emulators_behind_a_junction_are_asked_for_too(tmp_path: Path) -> None:
+    with rig.farm(tmp_path / "farm") as farm:
+        drive = farm.hosts[0].world.drive
+        vms = drive.local("C:\\LDPlayer\\LDPlayer9\\vms")
+        vms.rename(drive.local("C:\\emulators"))
+        drive.join(vms, drive.local("C:\\emulators"))
+        result = _run(farm, tmp_path)
+        assert [finding for finding in result["findings"] if finding["verdict"] != "held"] == []
+        told = {finding["fact"]: finding["found"] for finding in result["findings"]}
+        assert told["installed.disks"] == "vms is a link to another: 1 lie there, 1 are told"
+        drive.local("C:\\emulators\\leidian7").mkdir()
+        assert _verdicts(_run(farm, tmp_path))["installed.disks"] == "differs"
+
+
 def test_add_that_does_nothing_ends_the_examination(tmp_path: Path) -> None:
     with rig.farm(tmp_path / "farm") as farm:
         farm.hosts[0].world.quirks.add_does_nothing_times = 99

@@ -53,6 +53,7 @@ def test_four_steps_from_nothing_and_back(farm: Farm, tmp_path: Path) -> None:
     assert done["installation"] == {
         "ldplayer_version": 9, "install_dir": r"C:\LDPlayer\LDPlayer9", "present": True, "managed": True, "release": OLD,
         "sha256": wish()["sha256"], "emulators": 0, "free_bytes": 400_000_000_000, "desktop_user": r"SIM-01\player",
+        "data_dir": r"C:\LDPlayer\LDPlayer9\vms", "data_free_bytes": 400_000_000_000,
     }  # fmt: skip
     again = run(farm, tmp_path, wish())
     assert (again["changed"], again["actions"], again["round_trips"]) == (False, [], 1)

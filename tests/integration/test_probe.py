@@ -114,6 +114,15 @@ def test_a_healthy_host_is_known_whole_and_nothing_is_found_but_what_the_world_p
     assert statuses(told, folder) == {"True": ["PasswordInRegistry"], "False": statuses(told, folder)["False"], "Unknown": []}
 
 
+def test_emulators_behind_a_link_lie_where_it_leads(engine: Path, folder: Path) -> None:
+    disks = folder.parent / "emulators"
+    (folder / "vms").rename(disks)
+    (folder / "vms").symlink_to(disks)
+    told, _ = asked(engine, folder)
+    (found,) = facts(told, folder)["ldplayer"]
+    assert (found["data_dir"], found["data_dir_exists"]) == (str(disks), True)
+
+
 BREAKS = {
     "Win32_OperatingSystem": "os", "Win32_ComputerSystem": "computer", "Win32_Processor": "cpu", "Win32_LogicalDisk": "disks", "Win32_DeviceGuard": "guard",
     "Win32_VideoController": "gpus", "Win32_SystemDriver": "drivers", "Win32_PowerSettingDataIndex": "standby", "Win32_PageFileSetting": "pagefiles",

@@ -306,7 +306,7 @@ def _refuse_to_restore(wanted: Wish, emulator: Emulator, chosen: Backup, found: 
     if 0 <= found.seen.free_bytes < chosen.size:
         raise Refused(
             found.seen.host.name,
-            f"{chosen.file} has {_gigabytes(chosen.size)}, and LDPlayer's drive has {_gigabytes(found.seen.free_bytes)} free",
+            f"{chosen.file} has {_gigabytes(chosen.size)}, and the drive of the emulators has {_gigabytes(found.seen.free_bytes)} free",
             "Free the drive",
         )
 

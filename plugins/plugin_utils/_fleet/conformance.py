@@ -155,9 +155,14 @@ def _creation(bench: Bench) -> Chapter:
     bench.index = next((int(row[0]) for row in rows if len(row) > 1 and row[1] == bench.title), -1)
     if bench.index < 0:
         return [_finding("add.works", "add makes an emulator", False, f"exit {_exit(added)}, printed {shown(_text(added))}")]
-    reply = yield bench.batch(bench.config())
+    disks = operations.listing("disks", rf"{{ld}}\vms\leidian{bench.index}", "*")
+    reply = yield bench.batch(bench.config(), disks)
     values = bench.values(reply)
     return [
+        _finding(
+            "add.disks", "the disks of a new emulator lie in vms, also where that is a link to another folder",
+            bool(reply.results["disks"].values.get("files")), f"{len(reply.results['disks'].values.get('files', ()))} files there",
+        ),
         _finding("add.works", "add makes an emulator", True, "it is in list2"),
         _finding("add.exit", "the exit code of add is the new index", _exit(added) == bench.index, f"exit {_exit(added)}, index {bench.index}"),
         _finding("add.silent", "add prints nothing", _text(added) == "", shown(_text(added))),
@@ -385,13 +390,21 @@ def _installed(bench: Bench) -> Chapter:
         operations.execute(f"key.{number}", _REG, ["query", f"HKCU\\SOFTWARE\\{key}", "/v", name], _COMMAND_MS)
         for number, (key, name) in enumerate(names)
     ]
-    reply = yield bench.batch(operations.listing("programs", "{ld}", "*", folders=True), *asked)
+    looks = (
+        operations.listing("programs", "{ld}", "*", folders=True),
+        operations.listing("disks", r"{ld}\vms", "*", folders=True, link=True),
+    )
+    reply = yield bench.batch(*looks, bench.list2(), *asked)
     told = [re.search(r"REG_(?:EXPAND_)?SZ\s+(\S[^\r\n]*)", _text(reply.results[f"key.{number}"])) for number in range(len(names))]
     folders = {pair: found[1].strip() for pair, found in zip(names, told, strict=True) if found}
     home = bench.seen.install.rstrip("\\").lower()
     own = [key for key in keys if folders.get((key, "InstallDir"), "").rstrip("\\").lower() == home]
     data = {folders.get((key, "DataDir"), "").lower() for key in own}
     there = {str(item["name"]).lower() for item in reply.results["programs"].values.get("files", ())}
+    disks = reply.results["disks"]
+    lie = {str(item["name"]).lower() for item in disks.values.get("folders", ()) if re.fullmatch(r"(?i)leidian[0-9]+", str(item["name"]))}
+    listed = {f"leidian{line.split(',')[0]}" for line in _text(reply.results["list2"]).splitlines() if line}
+    kind = "a link to another" if disks.values.get("link") else "a folder of its own"
     return [
         _finding(
             "installed.folder", "the user's registry has LDPlayer's folder as InstallDir, with a backslash at the end",
@@ -400,6 +413,10 @@ def _installed(bench: Bench) -> Chapter:
         _finding(
             "installed.data", "beside it DataDir is the folder vms in it, with a backslash at the end",
             data == {f"{home}\\vms\\"} if own else None, f"DataDir: {sorted(path.replace(home, '…') for path in data)}",
+        ),
+        _finding(
+            "installed.disks", "list2 tells the emulators whose folders lie in vms, also where that is a link to another folder",
+            lie == listed if disks.ok else None, f"vms is {kind}: {len(lie)} lie there, {len(listed)} are told",
         ),
         _finding("installed.repairer", "dnrepairer.exe lies in LDPlayer's folder", "dnrepairer.exe" in there, f"{len(there)} files there"),
     ]  # fmt: skip

@@ -276,6 +276,14 @@ def _updates(facts: Facts) -> Judgement:
     return not kept, f"active hours are {hours}" + ("" if kept else ", and no policy keeps updates from a restart")
 
 
+def _scanned(one: Facts) -> list[str]:
+    """LDPlayer's folder, and that of its emulators' disks where it lies elsewhere: excluded is a folder as it lies on the disk, not what a junction in it
+    leads to."""
+    home, data = str(one["install_dir"]), str(one["data_dir"] or "").rstrip("\\")
+    apart = one["data_dir_exists"] and not data.lower().startswith(home.lower())
+    return [home, data] if apart else [home]
+
+
 def _defender(facts: Facts) -> Judgement:
     told = facts["defender"]
     if told["running"] is False:
@@ -283,9 +291,8 @@ def _defender(facts: Facts) -> Judgement:
     if told["running"] is None or told["exclusions"] is None or not _present(facts):
         return _UNKNOWN
     kept = [path.rstrip("\\").lower() for path in told["exclusions"]]
-    scanned = [
-        one["install_dir"] for one in _present(facts) if not any(f"{one['install_dir']}\\".lower().startswith(f"{path}\\") for path in kept)
-    ]
+    folders = [folder for one in _present(facts) for folder in _scanned(one)]
+    scanned = [folder for folder in folders if not any(f"{folder}\\".lower().startswith(f"{path}\\") for path in kept)]
     return bool(scanned), f"it scans {_list(scanned)}" if scanned else "LDPlayer's folders are excluded"
 
 

@@ -54,7 +54,7 @@ class Share:
 @dataclass(frozen=True)
 class Capacity:
     """What a host may carry; None where nobody said. ``memory``: MiB, ``cpu``: cores, both summed over emulators that shall run. ``disk``: GiB
-    that stay free on LDPlayer's drive."""
+    that stay free on the drive of the emulators' disks."""
 
     emulators: int | None = None
     cpu: int | None = None

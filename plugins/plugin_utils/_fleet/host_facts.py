@@ -227,13 +227,15 @@ def _ldplayer(told: Answers, found: Iterable[Installed] | None) -> list[Facts] |
 def _install(folder: str, version: int | None, console: bool, row: Mapping[str, Any]) -> Facts:
     build = _text(row.get("version")) or None
     major = re.match(r"[0-9]{1,3}(?=[.,])", build or "")
+    # Where `vms` in its folder leads elsewhere, emulators' disks lie there whatever DataDir names (data_dir.py).
+    data, there = ("link", "link_there") if row.get("link") else ("data", "data_there")
     return {
         "install_dir": folder,
         "ldplayer_version": version if version is not None or major is None else int(major[0]),
         "build": build,
         "console": console,
-        "data_dir": _text(row.get("data")) or None,
-        "data_dir_exists": _flag(row.get("data_there")) if row.get("data") else None,
+        "data_dir": _text(row.get(data)) or None,
+        "data_dir_exists": _flag(row.get(there)) if row.get(data) else None,
     }
 
 

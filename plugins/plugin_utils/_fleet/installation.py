@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._host import operations
 from .._host.batch import HostFacts, Reply, Result
 from .._host.operations import Operation
-from . import backups, conversation, observed, sources
+from . import backups, conversation, data_dir, observed, places, sources
 from .conversation import Json
+from .data_dir import PLAYER, Disks, Neighbour
 from .dialect import CONSOLE, DIALECTS, OLD_CONSOLE, Dialect
 from .errors import BadOption, BadOptions, Foreign, Guarded, Refused, Unreadable
 from .options import shown
@@ -29,7 +30,6 @@ TASKLIST = r"{systemroot}\System32\tasklist.exe"
 REG = r"{systemroot}\System32\reg.exe"
 #: What runs while an emulator or LDPlayer's window does: 9 and 14 call their VM alike (scoop's uninstall.bat).
 IMAGES = ("dnplayer.exe", "dnmultiplayer.exe", "LdBoxHeadless.exe", "Ld9BoxHeadless.exe")
-PLAYER = "dnplayer.exe"
 _SOURCES = (".zip", ".7z", ".exe")
 _QUERY_MS = 60_000
 
@@ -37,11 +37,12 @@ _QUERY_MS = 60_000
 @dataclass(frozen=True)
 class Wish:
     """What a task says. ``state``: present, repaired or absent. ``source``: an address or a file that the host reaches. ``timeout``: seconds for each of
-    fetching, unpacking and copying. ``running``: refuse or stop."""
+    fetching, unpacking and copying. ``running``: refuse or stop. ``data_dir``: where disks of emulators shall lie; empty: wherever they do."""
 
     state: str
     dialect: Dialect
     folder: str
+    data_dir: str
     source: str
     sha256: str
     release: str
@@ -69,7 +70,7 @@ class Wish:
     @property
     def staging(self) -> str:
         """Where it is unpacked: beside its place, so that nothing crosses drives."""
-        return f"{self.folder}.ldfleet-new"
+        return _staging(self.folder)
 
     @property
     def mark(self) -> str:
@@ -79,20 +80,22 @@ class Wish:
 
 @dataclass(frozen=True)
 class Mark:
-    """``done``: whether the last work came to its end. ``sha256``: of what was unpacked."""
+    """``done``: whether the last work came to its end. ``sha256``: of what was unpacked. ``data_dir``: where it keeps its emulators, if not in its folder."""
 
     sha256: str
     release: str
     version: int
     done: bool
+    data_dir: str
 
 
 @dataclass(frozen=True)
 class Found:
     """``programs``: whether the console and the player are there. ``strange``: something else that the folder holds, or nothing.
 
-    ``emulators``: folders of emulators. ``running``: what of LDPlayer runs, for people. ``keys``: LDPlayer's registry keys of this version, with the folder
-    that each names (None: no such value). ``free_bytes``: -1 where unknown.
+    ``vms``: its folder for emulators. ``data``: the data directory that is wanted, None where none is, and ``taken``: the folder of an LDPlayer to which that
+    belongs, or nothing. ``running``: what of LDPlayer runs, for people. ``keys``: LDPlayer's registry keys of this version, with the folder that each names
+    (None: no such value). ``free_bytes``: of the drive of the programs, -1 where unknown. ``neighbours``: other LDPlayers that ldfleet laid there.
     """
 
     host: HostFacts
@@ -101,10 +104,18 @@ class Found:
     strange: str
     mark: Mark | None
     mark_sha256: str
-    emulators: tuple[str, ...]
+    vms: Disks
+    data: Disks | None
+    taken: str
     running: tuple[str, ...]
     keys: Mapping[str, str | None]
     free_bytes: int
+    neighbours: tuple[Neighbour, ...]
+
+    @property
+    def emulators(self) -> tuple[str, ...]:
+        """Folders of emulators, wherever they lie."""
+        return self.vms.emulators
 
     @property
     def ours(self) -> bool:
@@ -113,16 +124,20 @@ class Found:
 
     def free_keys(self, folder: str) -> list[str]:
         """The keys that name this folder or nothing: those of another install of the same version are left alone."""
-        return [key for key, value in self.keys.items() if value is None or same(value, folder)]
+        return [key for key, value in self.keys.items() if value is None or places.same(value, folder)]
 
     def registered(self, folder: str) -> bool:
         """Whether a key names this folder."""
-        return any(value is not None and same(value, folder) for value in self.keys.values())
+        return any(value is not None and places.same(value, folder) for value in self.keys.values())
 
 
-def same(one: str, other: str) -> bool:
-    """Whether two spellings mean the same folder."""
-    return backups.spelled(one).lower() == backups.spelled(other).lower()
+def _staging(folder: str) -> str:
+    return f"{folder}.ldfleet-new"
+
+
+def home(dialect: Dialect, folder: str | None) -> str:
+    """LDPlayer's folder, in one spelling; where none is named, the usual one."""
+    return backups.spelled(folder or f"C:\\{dialect.folders[0]}")
 
 
 def wish(given: Mapping[str, Any]) -> Wish:
@@ -130,12 +145,27 @@ def wish(given: Mapping[str, Any]) -> Wish:
     problems = [BadOption(option, problem, advice) for option, problem, advice in _faults(given)]
     if problems:
         raise BadOptions(problems)
-    dialect = next(row for row in DIALECTS if row.version == given["ldplayer_version"])
+    dialect = _dialect(given["ldplayer_version"])
     return Wish(
-        given["state"], dialect, backups.spelled(given["install_dir"] or f"C:\\{dialect.folders[0]}"), given["source"] or "",
+        given["state"], dialect, home(dialect, given["install_dir"]), _data_dir(given), given["source"] or "",
         (given["sha256"] or "").lower(), given["release"] or "", given["adopt"], given["running"], given["max_destroy"], given["timeout"],
         given["desktop_session"],
     )  # fmt: skip
+
+
+def _data_dir(given: Mapping[str, Any]) -> str:
+    """Of an LDPlayer that goes, it is where it is, whatever is said."""
+    return "" if given["state"] == "absent" else backups.spelled(given["data_dir"] or "")
+
+
+def _dialect(version: int) -> Dialect:
+    return next(row for row in DIALECTS if row.version == version)
+
+
+def shared_data_dirs(declared: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Data directories that LDPlayers of one host would share, each of ``version``, ``install_dir`` and ``data_dir``, the last two missing or empty where
+    nothing is said. Raises StopIteration for a version that nobody knows."""
+    return places.shared((home(_dialect(int(one["version"])), one.get("install_dir")), str(one.get("data_dir") or "")) for one in declared)
 
 
 def _faults(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -151,9 +181,14 @@ def _faults(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "sha256", f"is {shown(given['sha256'])}", "64 hexadecimal digits are wanted"
     if given["install_dir"] is not None:
         folder = given["install_dir"]
-        problem = backups.folder_problem(folder) or _place_problem(backups.spelled(folder))
+        problem = backups.folder_problem(folder) or places.place_problem(backups.spelled(folder))
         if problem:
             yield "install_dir", f"is {shown(folder)}", problem
+    if given["data_dir"] is not None:
+        folder = home(_dialect(given["ldplayer_version"]), given["install_dir"])
+        problem = places.data_problem(given["data_dir"], folder, _staging(folder))
+        if problem:
+            yield "data_dir", f"is {shown(given['data_dir'])}", problem
     if given["release"] and not re.fullmatch(r"[0-9A-Za-z._+-]{1,64}", given["release"]):
         yield "release", f"is {shown(given['release'])}", "letters, digits, dots and dashes are wanted, such as 9.5.37"
     if not 60 <= given["timeout"] <= 7200:
@@ -171,20 +206,6 @@ def _source_problem(source: str) -> str | None:
     return None
 
 
-def _place_problem(folder: str) -> str | None:
-    """Where no LDPlayer shall lie. The programs run from there, and `absent` removes it whole."""
-    parts = folder.split("\\")
-    if folder.startswith("\\\\"):
-        return "a folder on a drive of the host is wanted"
-    if len(parts) < 2 or not parts[1]:
-        return "a folder of its own is wanted, not a whole drive"
-    if len(parts) < 3 and parts[1].lower() in ("windows", "program files", "program files (x86)", "programdata", "users"):
-        return "it is one of Windows' own folders"
-    if parts[1].lower() == "windows":
-        return "it is one of Windows' own folders"
-    return None
-
-
 # ---- looking ------------------------------------------------------------------------------------------------------------------------
 def look(wanted: Wish) -> tuple[Operation, ...]:
     """One batch that tells everything the decision needs."""
@@ -192,8 +213,8 @@ def look(wanted: Wish) -> tuple[Operation, ...]:
     return (
         operations.find("at", [{"path": folder}], CONSOLE),
         operations.listing("programs", folder, "*", space=True, folders=True),
-        operations.listing("disks", f"{folder}\\vms", "leidian*", folders=True),
-        operations.read("mark", MARKS, wanted.mark),
+        *data_dir.look(folder, wanted.data_dir),
+        operations.read("marks", MARKS, "*.json"),
         operations.execute("living", TASKLIST, ["/FO", "CSV", "/NH"], _QUERY_MS, exits=(0,)),
         operations.execute("list2", rf"{{at}}\{CONSOLE}", ["list2"], observed.QUERY_TIMEOUT_MS, exits=(0,)),
         *(_query(number, key) for number, key in enumerate(wanted.dialect.keys)),
@@ -207,46 +228,78 @@ def _query(number: int, key: str) -> Operation:
 def found(reply: Reply, wanted: Wish) -> Found:
     """Understand the answers to ``look``. Raises Host or Unreadable."""
     programs = conversation.expect(reply, "programs", f"looking into {wanted.folder}")
-    disks = conversation.expect(reply, "disks", f"looking into {wanted.folder}\\vms")
     names = {str(item["name"]).lower() for item in programs.values["files"]}
     inner = {str(item["name"]).lower() for item in programs.values.get("folders") or ()}
-    mark, digest = _mark(conversation.expect(reply, "mark", f"looking into {MARKS}"), reply.host.name)
+    marks = {str(item["name"]): item for item in conversation.expect(reply, "marks", f"looking into {MARKS}").values["files"]}
+    own = marks.pop(wanted.mark, None)
+    free = programs.values.get("free_bytes")
     return Found(
         host=reply.host,
         programs=PLAYER in names and not names.isdisjoint((CONSOLE, OLD_CONSOLE)),
         exists=bool(programs.values["exists"]),
         strange=next((name for name in sorted(names | inner) if name != "vms"), ""),
-        mark=mark,
-        mark_sha256=digest,
-        emulators=tuple(
-            str(item["name"]) for item in disks.values.get("folders") or () if re.fullmatch(r"(?i)leidian\d+", str(item["name"]))
-        ),
+        mark=None if own is None else _mark(own, reply.host.name),
+        mark_sha256="absent" if own is None else str(own.get("sha256", "any")),
+        vms=data_dir.found(reply, "disks", data_dir.vms(wanted.folder)),
+        data=data_dir.found(reply, "data", wanted.data_dir) if wanted.data_dir else None,
+        taken=str(reply.results["taken"].values["path"]) if wanted.data_dir and reply.results["taken"].ok else "",
         running=_running(reply),
         keys={key: _folder(reply, number, key) for number, key in enumerate(wanted.dialect.keys)},
-        free_bytes=int(programs.values.get("free_bytes") or -1),
+        free_bytes=-1 if free is None else int(free),
+        neighbours=tuple(_neighbour(name, item) for name, item in sorted(marks.items())),
     )
 
 
-def _mark(result: Result, host: str) -> tuple[Mark | None, str]:
-    files = result.values["files"]
-    if not files:
-        return None, "absent"
+#: What each key of a mark holds. ``data_dir`` came later, and is missing where there is none.
+_MARK: Mapping[str, type] = {"install_dir": str, "sha256": str, "release": str, "ldplayer_version": int, "done": bool, "data_dir": str}
+
+
+def _read_mark(item: Mapping[str, Any]) -> Json:
+    """A mark's values. Raises ValueError, KeyError or TypeError where it is none."""
+    document = {"data_dir": "", **json.loads(Result("mark", "ok", item).data("data"))}
+    if document["version"] != 1 or not all(isinstance(document[name], kind) for name, kind in _MARK.items()):
+        raise ValueError("it has another form")
+    return document
+
+
+def _mark(item: Mapping[str, Any], host: str) -> Mark:
     try:
-        document = json.loads(Result("mark", "ok", files[0]).data("data"))
-        values = {name: document[name] for name in ("sha256", "release", "ldplayer_version", "done")}
-        if document["version"] != 1 or not all(map(isinstance, values.values(), (str, str, int, bool))):
-            raise ValueError("it has another form")
+        values = _read_mark(item)
     except (ValueError, KeyError, TypeError) as error:
         advice = "Nothing was touched. Remove the file if it is of no use, and adopt LDPlayer anew (adopt: true)"
-        raise Unreadable(host, f"{MARKS}\\{files[0]['name']} cannot be understood ({error})", advice) from error
-    return Mark(values["sha256"], values["release"], values["ldplayer_version"], values["done"]), str(files[0].get("sha256", "any"))
+        raise Unreadable(host, f"{MARKS}\\{item['name']} cannot be understood ({error})", advice) from error
+    return Mark(values["sha256"], values["release"], values["ldplayer_version"], values["done"], values["data_dir"])
 
 
-def mark_text(wanted: Wish, done: bool) -> bytes:
-    """What the mark holds. The address is not in it: it may have a key in it."""
+def _neighbour(name: str, item: Mapping[str, Any]) -> Neighbour:
+    try:
+        values = _read_mark(item)
+    except (ValueError, KeyError, TypeError):
+        return Neighbour(rf"{MARKS}\{name}", "", "")
+    return Neighbour(rf"{MARKS}\{name}", values["install_dir"], values["data_dir"])
+
+
+def mark_text(wanted: Wish, there: Found, done: bool) -> bytes:
+    """What the mark holds of what is wanted. The address is not in it: it may have a key in it."""
+    return _mark_text(wanted, Mark(wanted.sha256, wanted.release, wanted.dialect.version, done, _noted(wanted, there)))
+
+
+def note_text(wanted: Wish, there: Found) -> bytes:
+    """What it holds where only the data directory is new. There is a mark already."""
+    kept = there.mark or Mark(wanted.sha256, wanted.release, wanted.dialect.version, False, "")
+    return _mark_text(wanted, replace(kept, data_dir=_noted(wanted, there)))
+
+
+def _noted(wanted: Wish, there: Found) -> str:
+    """The data directory that it has from now on: where none is named, the one that it has."""
+    had = there.mark.data_dir if there.mark else ""
+    return wanted.data_dir or (had if data_dir.linked(there.vms, had) else "")
+
+
+def _mark_text(wanted: Wish, mark: Mark) -> bytes:
     document = {
-        "version": 1, "install_dir": wanted.folder, "ldplayer_version": wanted.dialect.version, "release": wanted.release,
-        "sha256": wanted.sha256, "done": done,
+        "version": 1, "install_dir": wanted.folder, "ldplayer_version": mark.version, "release": mark.release, "sha256": mark.sha256,
+        "done": mark.done, "data_dir": mark.data_dir,
     }  # fmt: skip
     return json.dumps(document, indent=1).encode("ascii") + b"\n"
 
@@ -282,7 +335,7 @@ def decide(wanted: Wish, there: Found) -> Steps:
     """The steps; none where all is as wanted. Raises Refused or Guarded, with nothing touched."""
     steps = _removal(wanted, there) if wanted.state == "absent" else _laying(wanted, there)
     verbs = [step["action"] for step in steps]
-    if not steps or verbs == ["register"]:
+    if set(verbs) <= {"note", "register"}:
         return _on_the_desktop(wanted, there, steps)
     if there.running and wanted.running == "refuse":
         raise Refused(
@@ -330,8 +383,20 @@ def _laying(wanted: Wish, there: Found) -> Steps:
         )
     verb, why = _reason(wanted, there)
     if verb == "register" and not there.free_keys(wanted.folder):
-        return ()  # its keys are taken by another install of the same version: whoever means this one names its folder
-    return (conversation.action(verb, name, why),) if verb else ()
+        verb = ""  # its keys are taken by another install of the same version: whoever means this one names its folder
+    return (*_linking(wanted, there), *((conversation.action(verb, name, why),) if verb else ()))
+
+
+def _linking(wanted: Wish, there: Found) -> Steps:
+    """What is to be done for the data directory, before anything else is."""
+    if there.data is None:
+        return ()
+    why = data_dir.reason(there.host.name, wanted.folder, wanted.data_dir, there.vms, there.data, there.taken, there.neighbours)
+    if why:
+        return (conversation.action("link", wanted.name, why),)
+    if there.mark is None or places.same(there.mark.data_dir, wanted.data_dir):
+        return ()
+    return (conversation.action("note", wanted.name, f"{data_dir.vms(wanted.folder)} leads to {wanted.data_dir} already"),)
 
 
 def _reason(wanted: Wish, there: Found) -> tuple[str, str]:
@@ -363,11 +428,11 @@ def _removal(wanted: Wish, there: Found) -> Steps:
     if count > wanted.max_destroy:
         raise Guarded(
             there.host.name,
-            f"{wanted.folder} holds {count} emulator{'s' if count != 1 else ''}, which would go with it, and max_destroy is {wanted.max_destroy}",
+            f"{wanted.folder} holds {data_dir.many(count)}, which would go with it, and max_destroy is {wanted.max_destroy}",
             f"Back them up (ldfleet.ldplayer.emulator_backup), then say max_destroy: {count}",
         )
-    with_it = f", with {count} emulator{'s' if count != 1 else ''}" if count else ""
-    return (conversation.action("remove", wanted.name, f"{wanted.folder} is unwanted{with_it}"),)
+    with_it = f", with {data_dir.many(count)}" if count else ""
+    return (conversation.action("remove", wanted.name, f"{wanted.folder} is unwanted{with_it}{data_dir.told(there.vms)}"),)
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from .._host import operations
 from .._host.batch import Reply, Result
 from .._host.operations import Operation
-from . import conversation, installation, sources
+from . import conversation, data_dir, installation, places, sources
 from .conversation import Ask, Do, Json, Talk
+from .data_dir import PLAYER
 from .dialect import CONSOLE
 from .errors import Host, NotConverged
-from .installation import MARKS, PLAYER, REG, TASKLIST, Found, Steps, Wish
+from .installation import MARKS, REG, TASKLIST, Found, Steps, Wish
 
 _PACKAGES = r"{programdata}\ldfleet\packages"
 _SYSTEM = r"{systemroot}\System32"
@@ -44,14 +45,15 @@ def talk(wanted: Wish) -> Talk:
     if verbs[0] == "stop":
         reply = yield Do(tuple(_stopping(wanted)), texts[:1], planned, _STOP_MS + _SHORT_MS)
         _stopped(wanted, reply)
+        texts = texts[1:]
     if verbs[-1] == "remove":
-        reply = yield Do(tuple(_removing(wanted, there)), texts[-1:], planned)
-    elif verbs[-1] == "register":
-        reply = yield Do((*_registering(wanted, there), *installation.look(wanted)), texts[-1:], planned)
+        reply = yield Do(tuple(_removing(wanted, there)), texts, planned)
+    elif verbs[-1] in ("link", "note", "register"):
+        reply = yield Do(tuple(_arranging(wanted, there, verbs)), texts, planned)
     else:
         fetched = yield from _fetched(wanted, there, texts, planned)
         folder = yield from _unpacked(wanted, str(fetched["package"]), texts, planned)
-        reply = yield Do(tuple(_placing(wanted, there, folder)), texts[-1:], planned, wanted.timeout * 1000)
+        reply = yield Do(tuple(_placing(wanted, there, folder)), texts, planned, wanted.timeout * 1000)
     return _proved(wanted, reply, planned)
 
 
@@ -187,17 +189,20 @@ def _bad(result: Result) -> bool:
 # ---- placing and removing -------------------------------------------------------------------------------------------------------------
 def _placing(wanted: Wish, there: Found, unpacked: Json) -> Iterator[Operation]:
     mark = rf"{MARKS}\{wanted.mark}"
-    yield operations.write("begun", mark, installation.mark_text(wanted, done=False), there.mark_sha256, parents=True)
+    yield operations.write("begun", mark, installation.mark_text(wanted, there, done=False), there.mark_sha256, parents=True)
+    linking = list(_linking(wanted, there))
+    yield from linking
     words = [str(unpacked["folder"]), wanted.folder, "/E", "/R:5", "/W:2", "/NP", "/NFL", "/NDL", "/NJH"]
-    if there.emulators or there.exists:
+    if there.emulators or there.exists or (there.data is not None and not there.data.empty):
         # Whatever the package brings for emulators, those that are there stay as they are.
         words += ["/XD", rf"{unpacked['folder']}\vms"]
-    # Below 8 robocopy tells what it did, from 8 on what it could not (learn.microsoft.com, robocopy).
+    # Below 8 robocopy tells what it did, from 8 on what it could not. Of junctions it asks in its source only (/XJ, /XJD): one in its destination is a folder
+    # like any other, so what the package has for vms goes where that leads (learn.microsoft.com, robocopy). Not run on Windows.
     lay = operations.execute("lay", rf"{_SYSTEM}\Robocopy.exe", words, wanted.timeout * 1000, exits=tuple(range(8)))
-    yield operations.needing(lay, "begun")
+    yield operations.needing(lay, "begun", *("link" for _ in linking[-1:]))
     keys = list(_registering(wanted, there))
     yield from (operations.needing(operation, "lay") for operation in keys)
-    done = operations.write("done", mark, installation.mark_text(wanted, done=True), "any")
+    done = operations.write("done", mark, installation.mark_text(wanted, there, done=True), "any")
     yield operations.needing(done, "lay", *(str(operation["id"]) for operation in keys if "exits" in operation))
     yield operations.needing(operations.remove_tree("tidy", wanted.staging), "done")
     if wanted.pulled:
@@ -205,8 +210,25 @@ def _placing(wanted: Wish, there: Found, unpacked: Json) -> Iterator[Operation]:
     yield from map(operations.always, installation.look(wanted))
 
 
+def _linking(wanted: Wish, there: Found) -> Iterator[Operation]:
+    """`vms` leads to the data directory, after the mark says so. Nothing where it does, or none is wanted."""
+    if there.data is not None and not data_dir.linked(there.vms, wanted.data_dir):
+        yield from data_dir.linking(wanted.folder, wanted.data_dir, there.exists, there.vms, there.data, "begun")
+
+
+def _arranging(wanted: Wish, there: Found, verbs: list[str]) -> Iterator[Operation]:
+    """What is done without a package: the mark names the data directory, `vms` leads there, the registry names LDPlayer's folder."""
+    if there.data is not None:
+        yield operations.write("begun", rf"{MARKS}\{wanted.mark}", installation.note_text(wanted, there), there.mark_sha256, parents=True)
+        yield from _linking(wanted, there)
+    if "register" in verbs:
+        yield from _registering(wanted, there)
+    yield from map(operations.always, installation.look(wanted))
+
+
 def _registering(wanted: Wish, there: Found) -> Iterator[Operation]:
-    """The folders as LDPlayer writes them itself, with a backslash at the end. What the repair tool answers was never seen, so nothing waits for it."""
+    """The folders as LDPlayer writes them itself, with a backslash at the end, `vms` also where it leads elsewhere (data_dir.py). What the repair tool answers
+    was never seen, so nothing waits for it."""
     for number, key in enumerate(there.free_keys(wanted.folder)):
         for name, value in (("InstallDir", f"{wanted.folder}\\"), ("DataDir", f"{wanted.folder}\\vms\\")):
             words = ["add", f"HKCU\\SOFTWARE\\{key}", "/v", name, "/t", "REG_SZ", "/d", value, "/f"]
@@ -219,8 +241,10 @@ def _registering(wanted: Wish, there: Found) -> Iterator[Operation]:
 def _removing(wanted: Wish, there: Found) -> Iterator[Operation]:
     """The mark goes last: while it is there, the folder is known to be ours."""
     yield operations.remove_tree("staging", wanted.staging)
-    yield operations.remove_tree("folder", wanted.folder)
-    named = [key for key, value in there.keys.items() if value is not None and installation.same(value, wanted.folder)]
+    unlinking = list(data_dir.unlinking(wanted.folder, there.vms))
+    yield from unlinking
+    yield operations.needing(operations.remove_tree("folder", wanted.folder), *("unlink" for _ in unlinking[-1:]))
+    named = [key for key, value in there.keys.items() if value is not None and places.same(value, wanted.folder)]
     for number, key in enumerate(named):
         forget = operations.execute(f"name.{number}", REG, ["delete", f"HKCU\\SOFTWARE\\{key}", "/f"], _SHORT_MS, exits=(0,))
         yield operations.needing(forget, "folder")
@@ -236,7 +260,8 @@ def _proved(wanted: Wish, reply: Reply, planned: Json) -> Json:
     left = installation.outstanding(wanted, there)
     if not left:
         return {**_result(wanted, there, ()), **{key: planned[key] for key in ("changed", "actions", "diff")}}
-    wrong = [f"{id} said {conversation.told(result)}" for id, result in reply.results.items() if id in _WORK and _bad(result)]
+    work = [(id, result) for id, result in reply.results.items() if id in _WORK or data_dir.is_work(id)]
+    wrong = [f"{id} said {conversation.told(result)}" for id, result in work if _bad(result)]
     raise NotConverged(
         reply.host.name, f"{wanted.name} is not as it should be: {left} ({'; '.join(wrong) or 'every command reported success'})",
         "Emulators were not touched. Run again when that is mended: it goes on from here",
@@ -270,6 +295,8 @@ def _result(wanted: Wish, there: Found, steps: Steps) -> Json:
             "sha256": mark.sha256 if mark else "",
             "emulators": len(there.emulators),
             "free_bytes": there.free_bytes,
+            "data_dir": there.vms.link or data_dir.vms(wanted.folder),
+            "data_free_bytes": there.vms.free_bytes,
             "desktop_user": there.host.desktop_user,
         },
         "diff": conversation.diff((), conversation.texts(steps)),

@@ -45,7 +45,7 @@ class Member:
 class Look:
     """``problem``: why nothing is known of the host; then nothing else is told. ``desktop``: somebody is logged on there.
 
-    ``free_bytes``: of LDPlayer's drive, -1 where unknown. ``digest``: of all that can drift. ``new``: emulators that the plan would make there.
+    ``free_bytes``: of the emulators' drive, -1 where unknown. ``digest``: of all that can drift. ``new``: emulators that the plan would make there.
     ``fault``: what could not be planned, or was not done, in the words of the host's own task. ``refused``: why it did nothing at all.
     """
 

@@ -69,7 +69,7 @@ class Observation:
 
     ``kept``: configs that were kept when they were good, by ownership.key; read only where one on the host cannot be understood. ``files``: what
     was asked about files of the host. ``installed``: every LDPlayer of the host that was seen, the newest first.
-    ``listings``: what was asked about folders.
+    ``listings``: what was asked about folders. ``free_bytes``: of the drive where emulators' disks lie, which need not be that of ``install``.
     """
 
     host: HostFacts
@@ -160,7 +160,7 @@ def look_again(questions: Sequence[Asked], host: HostFacts | None) -> list[Opera
     return [
         operations.always(operations.until("list2", install.PROGRAM, ["list2"], QUERY_TIMEOUT_MS, r"(?m)^\d+,", 300, _EMPTY_PATIENCE_MS)),
         *asked,
-        operations.always(operations.read("configs", install.CONFIG_FOLDER, "leidian*.config")),
+        operations.always(operations.read("configs", install.CONFIG_FOLDER, "leidian*.config", space=True)),
         operations.always(operations.read("owned", ownership.FOLDER, "*.json")),
     ]
 
@@ -216,7 +216,7 @@ def observation(reply: Reply, where: Where, questions: Sequence[Asked] = ()) -> 
     return Observation(
         host=reply.host,
         install=folder,
-        free_bytes=int(found.values.get("free_bytes", -1)),
+        free_bytes=_free(reply.results["configs"]),
         emulators=emulators,
         records={title: digest for title, (_record, digest) in records.items()},
         stale={title: record for title, (record, _digest) in records.items() if title not in titles},
@@ -224,6 +224,12 @@ def observation(reply: Reply, where: Where, questions: Sequence[Asked] = ()) -> 
         listings={asked: _listed(reply, f"asked.{n}", asked) for n, asked in enumerate(questions) if isinstance(asked, Listing)},
         files={asked: _files(reply.results.get(f"asked.{n}")) for n, asked in enumerate(questions) if isinstance(asked, Files)},
     )
+
+
+def _free(configs: Result) -> int:
+    """Of the drive of the emulators' folder, however it is linked there; -1 where unknown."""
+    found = configs.values.get("free_bytes")
+    return -1 if found is None else int(found)
 
 
 def _listed(reply: Reply, id: str, asked: Listing) -> Result:

@@ -191,6 +191,7 @@ _ANSWERS: Mapping[str, Any] = {
         "files": [_FILE],
         "folders": ([{"name": str, "bytes": int, "modified_ms": int}], None),
         "free_bytes": (int, None),
+        "link": (str, None),
     },
 }
 _STATUSES = frozenset({"ok", "failed", "skipped", "deferred"})

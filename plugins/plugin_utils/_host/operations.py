@@ -90,16 +90,19 @@ def lease(id: str, action: str, token: str, holder: str, ms: int) -> Operation:
     return {"id": id, "op": "lease", "action": action, "token": token, "holder": holder, "ms": ms}
 
 
-def read(id: str, folder: str, pattern: str) -> Operation:
-    """The files of a folder, with their bytes."""
-    return {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": True, "max_bytes": FILE_CAP}
+def read(id: str, folder: str, pattern: str, space: bool = False) -> Operation:
+    """The files of a folder, with their bytes, and on wish the free space of the drive."""
+    operation: Operation = {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": True, "max_bytes": FILE_CAP}
+    return {**operation, "space": True} if space else operation
 
 
-def listing(id: str, folder: str, pattern: str, max_bytes: int = 0, head: int = 0, space: bool = False, folders: bool = False) -> Operation:
+def listing(
+    id: str, folder: str, pattern: str, max_bytes: int = 0, head: int = 0, space: bool = False, folders: bool = False, link: bool = False
+) -> Operation:
     """The files of a folder without their bytes: the hash of those up to ``max_bytes``, the first ``head`` bytes, and on wish the free space of
-    the drive and the sizes of the folders in it."""
+    the drive, the sizes of the folders in it, and what the folder itself leads to."""
     operation: Operation = {"id": id, "op": "read", "folder": folder, "pattern": pattern, "content": False, "max_bytes": max_bytes}
-    more = {"head": head, "space": space, "folders": folders}
+    more = {"head": head, "space": space, "folders": folders, "link": link}
     return {**operation, **{key: value for key, value in more.items() if value}}
 
 

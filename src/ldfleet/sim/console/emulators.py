@@ -52,7 +52,8 @@ def rename(call: Call) -> Said:
 
 def _full(world: World) -> bool:
     # An emulator takes 2 to 3 GB (two farms' figures).
-    if world.disk_free < 2 * 10**9:
+    disks, size = world.drive.local(f"{world.spec.install_dir}\\vms"), 2 * 10**9
+    if world.free(disks) < size:
         return True
-    world.disk_free -= 2 * 10**9
+    world.take(disks, size)
     return False

@@ -71,10 +71,16 @@ def find(scene: Scene, operation: Json, result: Json) -> None:
         for folder in folders(scene.world, candidate, scene.caller):
             full = plain(folder)
             if holds(scene.world, full, operation["file"]):
-                result.update(path=full, candidate=position, free_bytes=scene.world.disk_free)
+                result.update(path=full, candidate=position, free_bytes=_room(scene, full))
                 scene.variables[operation["id"]] = full
                 return
     raise Failure("NotFound", f"no candidate holds {operation['file']}")
+
+
+def _room(scene: Scene, folder: str) -> int:
+    """Bytes free on a folder's drive; -1 where there is no such drive."""
+    local = scene.local(folder)
+    return -1 if local is None else scene.world.free(local)
 
 
 def plain(folder: str) -> str:
@@ -179,20 +185,29 @@ def read(scene: Scene, operation: Json, result: Json) -> None:
     folder = scene.local(operation["folder"])
     result.update(exists=folder is not None and folder.is_dir(), files=[])
     if operation.get("space"):
-        result["free_bytes"] = scene.world.disk_free
+        result["free_bytes"] = _room(scene, operation["folder"])
     if operation.get("folders"):
         result["folders"] = []
+    if operation.get("link"):
+        result["link"] = "" if folder is None else scene.world.drive.target(folder)
     pattern = re.compile(re.escape(operation["pattern"]).replace(r"\*", ".*").replace(r"\?", "."), re.IGNORECASE | re.DOTALL)
     if folder is not None and result["exists"]:
         names = sorted((entry.name for entry in folder.iterdir() if entry.is_file() and pattern.fullmatch(entry.name)), key=_ordinal)
         result["files"] = [_entry(scene.world, folder / name, operation) for name in names]
         if operation.get("folders"):
-            inner = sorted((entry.name for entry in folder.iterdir() if entry.is_dir() and pattern.fullmatch(entry.name)), key=_ordinal)
+            inner = sorted(
+                (entry.name for entry in folder.iterdir() if _folder_like(entry) and pattern.fullmatch(entry.name)), key=_ordinal
+            )
             result["folders"] = [_folder(folder / name) for name in inner]
 
 
+def _folder_like(entry: Path) -> bool:
+    """A junction is a folder to who lists one, also when what it leads to is gone."""
+    return entry.is_dir() or entry.is_symlink()
+
+
 def _folder(path: Path) -> Json:
-    stats = [entry.stat() for entry in path.iterdir() if entry.is_file()]
+    stats = [entry.stat() for entry in path.iterdir() if entry.is_file()] if path.is_dir() else []
     latest = max((int(stat.st_mtime * 1000) for stat in stats), default=0)
     return {"name": path.name, "bytes": sum(stat.st_size for stat in stats), "modified_ms": latest}
 
@@ -301,9 +316,12 @@ def _remove_tree(scene: Scene, operation: Json, path: Path | None, result: Json)
         raise Failure("BadRequest", f"{operation['path']} is a whole drive")
     result["existed"] = path is not None and path.is_dir()
     if path is not None and result["existed"]:
+        if path.is_symlink():
+            path.unlink()
+            return
         if any(_held(scene.world, file) for file in path.rglob("*")):
             raise Failure("Locked", _IN_USE)
-        path.unlink() if path.is_symlink() else shutil.rmtree(path)
+        shutil.rmtree(path)
 
 
 def copy(scene: Scene, operation: Json, result: Json) -> None:
@@ -409,7 +427,7 @@ KINDS: Mapping[str, Kind] = {
     "find": Kind(find, ("candidates", "file")),
     "exec": Kind(execute, _EXEC, ("exits", "match")),
     "until": Kind(until, (*_EXEC, "pattern", "interval_ms", "deadline_ms")),
-    "read": Kind(read, ("folder", "pattern", "content", "max_bytes"), ("head", "space", "folders")),
+    "read": Kind(read, ("folder", "pattern", "content", "max_bytes"), ("head", "space", "folders", "link")),
     "write": Kind(write, ("path", "data", "expect"), ("parents", "keep")),
     "remove": Kind(remove, ("path", "expect"), ("tree",)),
     "copy": Kind(copy, ("from", "path", "expect"), ("parents",)),

@@ -142,7 +142,7 @@ _HOLDS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("id", "op", "file", "program", "arguments", "pattern", "folder", "path", "data", "expect", "keep"), _text),
     **dict.fromkeys(("desktop", "from", "url", "sha256", "over", "action", "token", "holder"), _text),
     **dict.fromkeys(("protocol", "slice_ms", "lock_ms", "timeout_ms", "output_cap", "interval_ms", "deadline_ms", "head", "ms"), _number),
-    **dict.fromkeys(("once", "always", "content", "parents", "space", "folders", "tree"), _switch),
+    **dict.fromkeys(("once", "always", "content", "parents", "space", "folders", "link", "tree"), _switch),
     "needs": _each(_text),
     "match": _each(_text),
     "exits": _each(_code),

@@ -130,6 +130,7 @@ class _Mapping:
         self._world = world
         self._caller = caller
         self._found: dict[str, str] = {}
+        self._read: dict[str, str] = {}
 
     def way_in(self, data: bytes) -> bytes:
         """Windows paths become Linux ones."""
@@ -153,6 +154,8 @@ class _Mapping:
         for key in ("program", "path", "folder", "keep", "from"):
             if isinstance(operation.get(key), str):
                 operation[key] = self._path(operation[key])
+        if operation.get("link"):
+            self._read[str(operation.get("id"))] = str(operation.get("folder"))
         if operation.get("op") == "find" and isinstance(operation.get("candidates"), list):
             operation["candidates"] = [self._candidate(candidate, str(operation.get("file"))) for candidate in operation["candidates"]]
 
@@ -180,6 +183,12 @@ class _Mapping:
             # A name that Windows does not take, and a drive that is not there, must be neither of these on Linux by chance.
             return "/\0" + re.sub(r"[\\/]", "", path[3:]) if path[0] in "Cc" else "/proc/no-such-drive/" + Path(path).name
 
+    @staticmethod
+    def _place(folder: str, found: Mapping[str, str]) -> Path:
+        """A folder of the batch, whose variable was found by an operation of it."""
+        name = operations.variable(folder)
+        return Path(found[name] + folder[len(name) + 2 :] if name else folder)
+
     def way_out(self, out: bytes) -> bytes:
         """What the host says of itself and where it found things, in Windows' words."""
         return _FRAME.sub(self._frame, out.decode("ascii", "replace")).encode("ascii", "replace")
@@ -188,11 +197,14 @@ class _Mapping:
         body, world = found[3], self._world
         document = json.loads(body if body.startswith("{") else gzip.decompress(base64.b64decode(body)))
         document["host"].update(name=world.name, acp=world.spec.acp, oemcp=world.spec.oemcp, programdata=world.spec.programdata)
+        places = {result["id"]: result["path"] for result in document.get("results", ()) if "path" in result}
         for result in document.get("results", ()):
             if "path" in result:
                 result.update(path=self._found.get(result["path"], result["path"]), free_bytes=world.disk_free)
             elif "free_bytes" in result:
                 result["free_bytes"] = world.disk_free
+            if result.get("link"):
+                result["link"] = world.drive.led(self._place(self._read[result["id"]], places), result["link"])
         text = json.dumps(document)
         if len(text) > 20_000:
             text = base64.b64encode(gzip.compress(text.encode())).decode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,6 +105,7 @@ class World(Windows):
         self._config_folder = self.drive.local(f"{spec.install_dir}\\vms\\config")
         self._config_folder.mkdir(parents=True, exist_ok=True)
         self._configs.clear()
+        self._take_in()
         self.save()
 
     def look_after_folder(self) -> None:
@@ -112,6 +114,15 @@ class World(Windows):
             self.spec = replace(self.spec, installed=False)
         for index in [index for index, instance in self.instances.items() if not self._disks(instance).is_dir()]:
             del self.instances[index]
+        self._take_in()
+
+    def _take_in(self) -> None:
+        """Emulators whose disks have come into its folder are its own (a careful guess: how LDPlayer takes them was not measured), each with a fresh guest."""
+        disks = self._config_folder.parent
+        for name in os.listdir(disks) if self.spec.installed and disks.is_dir() else ():
+            index = re.fullmatch(r"leidian([0-9]+)", name)
+            if index is not None:
+                self.instances.setdefault(int(index[1]), Instance(int(index[1])))
 
     def sid(self, user: str) -> str:
         own = self.system.account(user)

@@ -116,8 +116,9 @@ class Windows:
         self.desktop = desktop
         self.service = Caller(admin)
         self.on_battery = False
-        #: Bytes free on the drive.
+        #: Bytes free on drive C:, and on further ones by their letters.
         self.disk_free = 2**40
+        self.further_free: dict[str, int] = {}
         self.tasks: dict[str, Task] = {}
         #: Folders whose rights were set: path in lower case -> accounts that may open it (as icacls names them).
         self.rights: dict[str, frozenset[str]] = {}
@@ -187,6 +188,18 @@ class Windows:
     def in_use(self, path: Path) -> bool:
         """Whether a file is a program that runs, which Windows lets nobody replace or delete."""
         return False
+
+    def free(self, path: Path) -> int:
+        """Bytes free on the drive where a file lies, or would; -1 on a share, of which Windows tells it no program that asks by a drive's letter."""
+        letter = self.drive.letter(path)
+        return self.disk_free if letter == "C" else self.further_free.get(letter, -1)
+
+    def take(self, path: Path, size: int) -> None:
+        """That many bytes of a file's drive are free no longer."""
+        if self.drive.letter(path) == "C":
+            self.disk_free -= size
+        else:
+            self.further_free[self.drive.letter(path)] -= size
 
     def touch(self, path: Path) -> None:
         """A file was changed now, by the machine's own clock."""

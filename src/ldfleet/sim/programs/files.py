@@ -1,4 +1,5 @@
-"""Windows' own programs for the registry and for files, as far as ldfleet starts them: reg, tar, robocopy. Of the engine port only: others bring their own."""
+"""Windows' own programs for the registry and for files, as far as ldfleet starts them: reg, tar, robocopy, and cmd for what only that does. Of the engine port
+only: others bring their own."""
 
 from __future__ import annotations
 
@@ -128,7 +129,8 @@ def seven_zip(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller
 
 
 def robocopy(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> Answer:
-    """``SOURCE TARGET /E [/XD FOLDER …]``: below 8 it did what it was told (1: something was copied), 8 and more: something could not be."""
+    """``SOURCE TARGET /E [/XC /XN /XO] [/XD FOLDER …]`` (the three: what is there stays): below 8 it did what it was told (1: something was copied),
+    8 and more: something could not be."""
     folders = [word for word in words[:2] if not word.startswith("/")]
     left_out = words[[word.lower() for word in words].index("/xd") + 1 :] if "/xd" in [word.lower() for word in words] else ()
     try:
@@ -139,12 +141,15 @@ def robocopy(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller)
     if not source.is_dir():
         return said(machine, 16, "ERROR 2 (0x00000002) Accessing Source Directory\r\n")
     copied, failed, size = 0, 0, 0
+    keeps = {"/xc", "/xn", "/xo"} <= {word.lower() for word in words}
     for folder, inner, files in os.walk(source):
         inner[:] = [name for name in inner if Path(folder) / name not in spared]
         place = target / Path(folder).relative_to(source)
         place.mkdir(parents=True, exist_ok=True)
         for name in files:
             goal = place / name
+            if keeps and goal.exists():
+                continue
             if machine.in_use(goal) or machine.disk_free <= 0:
                 failed += 1
                 continue
@@ -154,7 +159,68 @@ def robocopy(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller)
     return said(machine, 8 if failed else min(copied, 1), "", 0.2 + size / _SPEED)
 
 
-_PROGRAMS: Mapping[str, Callable[..., Answer]] = {"reg.exe": reg, "tar.exe": tar, "robocopy.exe": robocopy}
+def cmd(machine: Windows, words: Sequence[str], _raw: str, _caller: Caller) -> Answer:
+    """``/d /e:on /v:off /c`` and one of ``mkdir FOLDER``, ``ren FOLDER NAME``, ``mklink /J LINK TARGET`` and ``rmdir FOLDER``: 0, or 1 where it could not."""
+    switches, rest = [word.lower() for word in words[:4]], words[5:]
+    act = _VERBS.get(words[4].lower()) if len(words) > 4 else None
+    if switches != ["/d", "/e:on", "/v:off", "/c"] or act is None:
+        return said(machine, 1, "The syntax of the command is incorrect.\r\n")
+    try:
+        problem = act(machine, *rest)
+    except (ValueError, TypeError):
+        problem = "The filename, directory name, or volume label syntax is incorrect."
+    except OSError as error:
+        problem = str(error.strerror)
+    return Answer(1, stderr=f"{problem}\r\n".encode(), seconds=0.1) if problem else Answer(0, seconds=0.1)
+
+
+def _mkdir(machine: Windows, folder: str) -> str:
+    """With the folders above it."""
+    local = machine.drive.local(folder)
+    if local.exists() or local.is_symlink():
+        return f"A subdirectory or file {folder} already exists."
+    local.mkdir(parents=True)
+    return ""
+
+
+def _ren(machine: Windows, folder: str, name: str) -> str:
+    if "\\" in name or "/" in name:
+        return "The syntax of the command is incorrect."
+    local = machine.drive.local(folder)
+    goal = machine.drive.local(f"{folder.rpartition(chr(92))[0]}\\{name}")
+    if goal.exists():
+        return "A duplicate file name exists, or the file cannot be found."
+    local.rename(goal)
+    return ""
+
+
+def _mklink(machine: Windows, kind: str, link: str, target: str) -> str:
+    """A junction: to a local folder, there or not."""
+    if kind.lower() != "/j":
+        return "The syntax of the command is incorrect."
+    if target.startswith("\\\\"):
+        return "Local volumes are required to complete the operation."
+    local = machine.drive.local(link)
+    if local.exists() or local.is_symlink():
+        return "Cannot create a file when that file already exists."
+    machine.drive.join(local, machine.drive.local(target))
+    return ""
+
+
+def _rmdir(machine: Windows, folder: str) -> str:
+    """A folder with nothing in it, or a link, which goes without what it leads to."""
+    local = machine.drive.local(folder)
+    if local.is_symlink():
+        local.unlink()
+    elif any(local.iterdir()):
+        return "The directory is not empty."
+    else:
+        local.rmdir()
+    return ""
+
+
+_VERBS: Mapping[str, Callable[..., str]] = {"mkdir": _mkdir, "ren": _ren, "mklink": _mklink, "rmdir": _rmdir}
+_PROGRAMS: Mapping[str, Callable[..., Answer]] = {"reg.exe": reg, "tar.exe": tar, "robocopy.exe": robocopy, "cmd.exe": cmd}
 
 #: By full path.
 PROGRAMS: Mapping[str, Program] = {f"{SYSTEM32}\\{name}": program for name, program in _PROGRAMS.items()}

@@ -238,7 +238,8 @@ def _cpu(world: World) -> Iterator[Json]:
 
 
 def _disks(world: World) -> Iterator[Json]:
-    yield {"DeviceID": "C:", "DriveType": 3, "Size": max(_DISK_BYTES, world.disk_free), "FreeSpace": world.disk_free, "FileSystem": "NTFS"}
+    for letter, free in {"C": world.disk_free, **world.further_free}.items():
+        yield {"DeviceID": f"{letter}:", "DriveType": 3, "Size": max(_DISK_BYTES, free), "FreeSpace": free, "FileSystem": "NTFS"}
 
 
 def _guard(world: World) -> Iterator[Json]:
@@ -358,6 +359,7 @@ def _ldplayer(world: World, view: _View, keys: Sequence[str]) -> Iterator[Json]:
             values = {name.lower(): value for name, value in view.values(f"{hive}\\{key}") or ()}
             folder, data = values.get("installdir"), values.get("datadir", "")
             if folder:
+                link = _link(world, f"{folder}\\vms")
                 yield {
                     "key": f"{hive}\\{key}",
                     "folder": folder,
@@ -365,6 +367,8 @@ def _ldplayer(world: World, view: _View, keys: Sequence[str]) -> Iterator[Json]:
                     "version": _version(world, folder),
                     "folder_there": _there(world, folder),
                     "data_there": bool(data) and _there(world, data),
+                    "link": link,
+                    "link_there": bool(link) and _there(world, link),
                     "console_there": _there(world, f"{folder}\\ldconsole.exe") or _there(world, f"{folder}\\dnconsole.exe"),
                 }
 
@@ -374,6 +378,13 @@ def _there(world: World, path: str) -> bool:
         return world.drive.local(path).exists()
     except ValueError:
         return False
+
+
+def _link(world: World, path: str) -> str:
+    try:
+        return world.drive.target(world.drive.local(path))
+    except ValueError:
+        return ""
 
 
 def _version(world: World, folder: str) -> str:
