@@ -81,7 +81,8 @@ def _home(world: World, folder: str, version: str, language: str) -> World:
     if known is None:
         known = next((one for one in every if not one.spec.installed), None)
     if known is None:
-        known = World(world.folder / spec.product, world.name, replace(spec, first_emulator=False), world.clock, world.drive)
+        # Not one that a setup installed, which would be among the programs to uninstall.
+        known = World(world.folder / spec.product, world.name, replace(spec, installed=False), world.clock, world.drive)
         world.join(known)
     if known.spec != spec:
         known.move_in(spec)
