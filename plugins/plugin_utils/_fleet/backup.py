@@ -16,7 +16,7 @@ from typing import Any
 from .._host import operations
 from .._host.batch import Reply, Result
 from .._host.operations import Operation
-from . import backups, conversation, desired, install, interlude, observed, ownership, report, settings
+from . import backups, conversation, desired, install, interlude, observed, ownership, places, report, settings
 from .backups import Backup
 from .conversation import Ask, Do, Json, Talk
 from .errors import BadOption, BadOptions, NotConverged, Refused
@@ -53,12 +53,12 @@ def wish(given: Mapping[str, Any]) -> Wish:
     if problems:
         raise BadOptions(problems)
     own = {option: given[option] for option in ("name", "state", "file", "keep", "max_age", "stop", "force", "timeout")}
-    return Wish(folder=backups.spelled(given["folder"]), desktop_needed=given["desktop_session"] != "never", **own)
+    return Wish(folder=places.spelled(given["folder"]), desktop_needed=given["desktop_session"] != "never", **own)
 
 
 def _problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     yield "name", desired.title_problem(given["name"])
-    yield "folder", backups.folder_problem(given["folder"])
+    yield "folder", places.folder_problem(given["folder"])
     if given["file"] is not None:
         yield "file", "file is for states restored and absent" if given["state"] == "present" else backups.file_problem(given["file"])
     if given["keep"] is not None:

@@ -135,30 +135,6 @@ def room(seen: Observation, emulator: Emulator, folder: str) -> tuple[int, int]:
     return sum(sizes), int(files.values.get("free_bytes", -1))
 
 
-def folder_problem(folder: str) -> str | None:
-    """Why Windows has no such folder, or None. A share is reached with the rights of the logged-on user, in whose session the batch runs: only tasks
-    with an S4U logon are said to have no network (Microsoft, TASK_LOGON_TYPE). Whether LDPlayer writes a backup to a share was not measured."""
-    if not re.fullmatch(r"([A-Za-z]:[\\/]|\\\\[^\\/]+[\\/][^\\/]).*", folder, re.DOTALL):
-        return "a full path on a drive or a share is wanted, such as D:\\backups or \\\\files\\backups"
-    parts = [part for part in re.split(r"[\\/]", folder[2:]) if part]
-    if any(re.search(r'[<>:"|?*\x00-\x1f]', part) or part in (".", "..") or part != part.rstrip(" .") for part in parts):
-        return "it holds what no folder's name can"
-    if any(len(part) > _LONGEST_PART or _DEVICE.fullmatch(part) for part in parts):
-        return f"Windows takes names of at most {_LONGEST_PART} characters, and none that means a device, such as NUL or con.txt"
-    return None
-
-
-#: "Naming Files, Paths, and Namespaces" (Microsoft): a device's name stays one with any ending.
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[1-9\u00b9\u00b2\u00b3])(?:\..*)?", re.IGNORECASE)
-_LONGEST_PART = 255
-
-
-def spelled(folder: str) -> str:
-    """A folder in one spelling, with nothing behind its name: `FOLDER\\FILE` is a file of it, and `FOLDER\\` the folder, also of a drive's root."""
-    head = "\\\\" if re.match(r"[\\/]{2}", folder) else ""
-    return head + "\\".join(part for part in re.split(r"[\\/]", folder) if part)
-
-
 def file_problem(file: str) -> str | None:
     """Why no backup in a folder can have this name, or None."""
     if re.fullmatch(r'[^\\/<>:"|?*\x00-\x1f]+\.ldbk', file, re.IGNORECASE):

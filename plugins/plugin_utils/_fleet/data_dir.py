@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .._host import operations
 from .._host.batch import Reply
 from .._host.operations import Operation
-from . import backups, conversation, places
+from . import conversation, places
 from .errors import Refused
 from .options import shown
 
@@ -191,7 +191,7 @@ def unlinking(folder: str, there: Disks) -> Iterator[Operation]:
     gone = [operations.remove_tree(f"disk.{number}", rf"{vms(folder)}\{name}") for number, name in enumerate((*there.emulators, *_OWN))]
     yield from gone
     if places.data_problem(there.link, folder, folder) is None:
-        yield _cmd("emptied", "rmdir", backups.spelled(there.link), exits=None)
+        yield _cmd("emptied", "rmdir", places.spelled(there.link), exits=None)
     yield operations.needing(operations.remove_tree("unlink", vms(folder)), *(str(operation["id"]) for operation in gone))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import apps, backups, guest, options
+from . import apps, guest, options, places
 from .apps import App
 from .errors import BadOption, BadOptions
 from .settings import AUTO, IDENTITY, SETTINGS, Value
@@ -142,10 +142,10 @@ def backup_folder(given: Mapping[str, Any]) -> str | None:
         return None
     if folder is None:
         raise BadOption("backup_folder", "is missing", "on_remove: backup needs it")
-    problem = backups.folder_problem(folder)
+    problem = places.folder_problem(folder)
     if problem:
         raise BadOption("backup_folder", f"is {options.shown(folder)}", problem)
-    return backups.spelled(str(folder))
+    return places.spelled(str(folder))
 
 
 def starting(given: Mapping[str, Any]) -> Starting:

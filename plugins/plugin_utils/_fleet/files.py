@@ -15,7 +15,7 @@ from typing import Any
 from .._host import operations
 from .._host.batch import Reply, Result
 from .._host.operations import Operation
-from . import backups, conversation, desired, guest, install, observed, report
+from . import conversation, desired, guest, install, observed, places, report
 from .conversation import Ask, Do, Json, Talk
 from .errors import BadOption, BadOptions, NotConverged, Refused
 from .install import Where
@@ -77,7 +77,7 @@ def wish(given: Mapping[str, Any]) -> Wish:
 def _problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     title = desired.title_problem(given["name"])
     yield "name", f"is {shown(given['name'])}; {title}" if title else ""
-    path = backups.folder_problem(given["host_path"]) or ("a file is wanted" if re.search(r"[\\/:]\Z", given["host_path"]) else None)
+    path = places.folder_problem(given["host_path"]) or ("a file is wanted" if re.search(r"[\\/:]\Z", given["host_path"]) else None)
     yield "host_path", f"is {shown(given['host_path'])}; {path}" if path else ""
     if given["action"] == "screenshot":
         yield "guest_path", "does not belong here; a screenshot has none" if given["guest_path"] is not None else ""

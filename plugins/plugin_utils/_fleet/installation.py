@@ -17,7 +17,7 @@ from typing import Any
 from .._host import operations
 from .._host.batch import HostFacts, Reply, Result
 from .._host.operations import Operation
-from . import backups, conversation, data_dir, observed, places, sources
+from . import conversation, data_dir, observed, places, sources
 from .conversation import Json
 from .data_dir import PLAYER, Disks, Neighbour
 from .dialect import CONSOLE, DIALECTS, OLD_CONSOLE, Dialect
@@ -137,7 +137,7 @@ def _staging(folder: str) -> str:
 
 def home(dialect: Dialect, folder: str | None) -> str:
     """LDPlayer's folder, in one spelling; where none is named, the usual one."""
-    return backups.spelled(folder or f"C:\\{dialect.folders[0]}")
+    return places.spelled(folder or f"C:\\{dialect.folders[0]}")
 
 
 def wish(given: Mapping[str, Any]) -> Wish:
@@ -155,7 +155,7 @@ def wish(given: Mapping[str, Any]) -> Wish:
 
 def _data_dir(given: Mapping[str, Any]) -> str:
     """Of an LDPlayer that goes, it is where it is, whatever is said."""
-    return "" if given["state"] == "absent" else backups.spelled(given["data_dir"] or "")
+    return "" if given["state"] == "absent" else places.spelled(given["data_dir"] or "")
 
 
 def _dialect(version: int) -> Dialect:
@@ -181,7 +181,7 @@ def _faults(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "sha256", f"is {shown(given['sha256'])}", "64 hexadecimal digits are wanted"
     if given["install_dir"] is not None:
         folder = given["install_dir"]
-        problem = backups.folder_problem(folder) or places.place_problem(backups.spelled(folder))
+        problem = places.folder_problem(folder) or places.place_problem(places.spelled(folder))
         if problem:
             yield "install_dir", f"is {shown(folder)}", problem
     if given["data_dir"] is not None:
@@ -198,7 +198,7 @@ def _faults(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _source_problem(source: str) -> str | None:
-    problem = sources.address_problem(source) if sources.is_address(source) else backups.folder_problem(source)
+    problem = sources.address_problem(source) if sources.is_address(source) else places.folder_problem(source)
     if problem:
         return problem
     if not any(re.split("[?#]", source)[0].lower().endswith(suffix) for suffix in _SOURCES):
