@@ -8,12 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision, ownership
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import Fleet
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.look import Look, Member
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.observed import Observation, observation
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ownership import Origin, Owned
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import ownership
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.observed import Observation, observation
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.ownership import Origin, Owned
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import decision
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.fleet import Fleet
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.look import Look, Member
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.install import ANYWHERE
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Problem, Reply, Result
 from rig import SPECS
 

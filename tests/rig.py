@@ -22,13 +22,15 @@ import pytest
 import yaml
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import fleet_specs
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import converge, decision, desired, lower, observed, options, report
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.conversation import Ask, Talk
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, ReplyLost
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import Fleet
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE, Where
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.look import Look
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import converge, desired, lower, observed, report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.converge import Outcome
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.conversation import Ask, Talk
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import decision
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.fleet import Fleet
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.look import Look
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words import options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import FleetError, ReplyLost
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.install import ANYWHERE, Where
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 from ldfleet.sim.assembly import assemble
 from ldfleet.sim.engines import port

@@ -13,9 +13,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, fleet, guest, settings, ways
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.options import Spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import SETTINGS
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import desired, guest
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import fleet
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import ways
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words import settings
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.options import Spec
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.settings import SETTINGS
 
 Schema = dict[str, Any]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import FleetAction, observe
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import conformance, report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import conformance, report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 
 _CLEAN_MS = 180_000

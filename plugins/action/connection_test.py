@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import LOOK_MS, FleetAction, failure
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import connecting, install
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.connecting import Line, Sample
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import BadOption, FleetError, Host, Unreachable
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import connecting
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows.connecting import Line, Sample
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words import install
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import BadOption, FleetError, Host, Unreachable
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host import door
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import LOOK_MS, FleetAction, observe
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import journal, report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import journal, report
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 
 

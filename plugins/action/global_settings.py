@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import FleetAction
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import host_settings
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ldplayer import host_settings
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 
 

@@ -15,7 +15,7 @@ import yaml
 from ansible.release import __version__
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import LOADER, LOOK_MS, FleetAction, script
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import host_info
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import host_info
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import ControllerAction, Play, fleet_specs
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision, moving
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import decision, moving
 
 
 class ActionModule(ControllerAction):

@@ -12,8 +12,8 @@ from typing import Any
 from ansible import constants as C
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import ControllerAction, Play, failure
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import ways
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import BadOption
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import ways
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import BadOption
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.linking import Linking, Memory
 
 #: The variable with the ways. They hold secrets, so they are no option.

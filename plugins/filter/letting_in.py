@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import letting_in as room
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import letting_in as room
 
 
 def letting_in(said: Mapping[str, Any], role: str) -> dict[str, Any]:

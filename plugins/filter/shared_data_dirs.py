@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import installation as room
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ldplayer import installation as room
 
 
 def shared_data_dirs(declared: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -8,13 +8,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import windows
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import role
 
 
 def windows_asked(wanted: Mapping[str, Any], noted: str | None = None) -> list[dict[str, Any]]:
     """Values for host_info; ``noted``: the notes as they stand on the host, to give back. Raises AnsibleFilterError for what is no such thing."""
     try:
-        return windows.asked(wanted) if noted is None else windows.asked_again(wanted, noted)
+        return role.asked(wanted) if noted is None else role.asked_again(wanted, noted)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AnsibleFilterError(f"windows_asked takes what is wanted, and notes; {error} is missing or no such thing") from error
 

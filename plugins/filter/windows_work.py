@@ -8,13 +8,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import windows
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import role
 
 
 def windows_work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """What differs, by area (plugin_utils/_fleet/windows.py). Raises AnsibleFilterError for what is no result of host_info."""
+    """What differs, by area (plugin_utils/_fleet/windows/role.py). Raises AnsibleFilterError for what is no result of host_info."""
     try:
-        return windows.work(look, wanted)
+        return role.work(look, wanted)
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
             f"windows_work takes a result of host_info and what is wanted; {error} is missing or no such thing"

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The inventory plugin: a fleet file's hosts, groups and variables. Its options stand in fleet.yml beside it, what they mean in _fleet/fleet.py."""
+"""The inventory plugin: a fleet file's hosts, groups and variables. Its options stand in fleet.yml beside it, what they mean in _fleet/fleet/fleet.py."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import LOADER, fleet_specs, plain
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import fleet
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import fleet
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import FleetError
 
 _GROUP = "ldplayer"
 _LOST = "ldplayer_lost"

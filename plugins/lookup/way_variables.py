@@ -8,8 +8,8 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import ways
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import ways
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import FleetError
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]

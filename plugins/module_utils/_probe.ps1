@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 #
 # Answers questions about a Windows host and changes nothing. What is asked stands in $ask (JSON), in a line that the controller puts below the first one;
-# plugins/plugin_utils/_fleet/questions.py writes it and reads the answers. Comments and indentation are left out on the way, since all of it travels in one
+# plugins/plugin_utils/_fleet/windows/questions.py writes it and reads the answers. Comments and indentation are left out on the way, since all of it travels in one
 # command line, so no text here may go over several lines.
 #
 # Each question has an answer of its own, in a line of its own: what cannot be asked costs nothing but that answer, and when one hangs the earlier ones are

@@ -21,14 +21,15 @@ import yaml
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ._fleet import converge, desired, install, lower, observed, options, report
-from ._fleet.converge import Outcome, Round
-from ._fleet.conversation import Ask, Talk
-from ._fleet.desired import Desired
-from ._fleet.errors import BadOption, Cancelled, FleetError, Held, ReplyLost, Unreachable, Yours
-from ._fleet.install import Where
-from ._fleet.lower import Lease
-from ._fleet.observed import Asked, Observation
+from ._fleet.emulators import converge, desired, lower, observed, report
+from ._fleet.emulators.converge import Outcome, Round
+from ._fleet.emulators.conversation import Ask, Talk
+from ._fleet.emulators.desired import Desired
+from ._fleet.emulators.lower import Lease
+from ._fleet.emulators.observed import Asked, Observation
+from ._fleet.words import install, options
+from ._fleet.words.errors import BadOption, Cancelled, FleetError, Held, ReplyLost, Unreachable, Yours
+from ._fleet.words.install import Where
 from ._host.batch import Reply
 from ._host.operations import Operation
 from ._host.session import AnsibleTransport, Session

@@ -1,1 +1,1 @@
-../../plugins/plugin_utils/_fleet/door.py
+../../plugins/plugin_utils/_fleet/words/door.py

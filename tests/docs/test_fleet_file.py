@@ -18,8 +18,9 @@ from jsonschema import Draft7Validator
 import pages
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import sidecar, spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, fleet
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import BadOptions
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import desired
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import fleet
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import BadOptions
 
 SCHEMA = json.loads((rig.ROOT / "schemas" / "fleet.schema.json").read_text(encoding="utf-8"))
 FILE = spec("fleet", "inventory")

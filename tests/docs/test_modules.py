@@ -15,7 +15,7 @@ import typer
 import yaml
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import SETTINGS
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.settings import SETTINGS
 from ldfleet.cli import app
 from ldfleet.sim.console import ldconsole
 from ldfleet.sim.farm import Farm

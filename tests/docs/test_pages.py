@@ -16,7 +16,8 @@ import pages
 import rig
 import terminal
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import desired
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words import options
 from ldfleet import project
 from ldfleet.sim.engines import powershell
 

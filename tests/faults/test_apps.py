@@ -13,7 +13,7 @@ import apks
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.converge import Outcome
 
 DATA = apks.apk(padding=600_000)
 PACKAGE = "com.example.game"

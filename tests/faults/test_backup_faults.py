@@ -9,10 +9,11 @@ import pytest
 
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import backup, options
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import NotConverged, Refused
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import IDENTITY_KEYS
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import backup
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words import options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import NotConverged, Refused
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.install import ANYWHERE
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.settings import IDENTITY_KEYS
 from ldfleet.sim.ldplayer.world import World
 
 FOLDER = "C:\\backups\\ld"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import Host
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import Host
 from ldfleet.sim.ldplayer.layout import Spec
 from ldfleet.sim.ldplayer.world import World
 

@@ -9,9 +9,10 @@ import pytest
 
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import files, options
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, NotConverged, Refused
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import files
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words import options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import FleetError, NotConverged, Refused
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.install import ANYWHERE
 from ldfleet.sim.ldplayer.world import World
 
 HOST, GUEST = "C:\\files\\a b's.txt", "/sdcard/Download/ü b's.txt"

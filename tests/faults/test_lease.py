@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import Held
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import Held
 from ldfleet.sim.ldplayer.world import World
 
 GOAL = [{"name": "farm", "count": 3, "cpu": 2, "state": "running", "adb": "local"}]

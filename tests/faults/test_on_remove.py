@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, report
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.desired import Desired
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import desired, report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.converge import Outcome
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.desired import Desired
 from ldfleet.sim.ldplayer.world import World
 
 FOLDER = "C:\\backups"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, report
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import NotInstalled
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE, Where
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import desired, report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.converge import Outcome
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import NotInstalled
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.install import ANYWHERE, Where
 from ldfleet.sim.assembly import assemble
 from ldfleet.sim.ldplayer.layout import Spec
 from ldfleet.sim.ldplayer.world import World

@@ -11,8 +11,9 @@ import pytest
 
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import installation, laying, options
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ldplayer import installation, laying
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words import options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import FleetError
 from ldfleet.sim import laid
 from ldfleet.sim.farm import Farm
 from ldfleet.sim.ldplayer.layout import Spec

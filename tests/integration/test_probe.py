@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import findings, host_facts, questions
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import Installed
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.questions import Answers, Wanted
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import findings, host_facts, questions
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows.questions import Answers, Wanted
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.install import Installed
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Reply, Result
 from ldfleet.sim.engines import powershell
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import report
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.converge import Outcome
 from ldfleet.sim.farm import Farm, Plan
 from ldfleet.sim.ldplayer.layout import Spec
 from ldfleet.sim.ldplayer.world import World

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import guest, report, shell
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import guest, report, shell
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.converge import Outcome
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host import operations
 from ldfleet.sim.ldplayer.layout import Spec
 from ldfleet.sim.ldplayer.world import World

@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 import build
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, Guarded, Several
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.observed import Observation
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.observed import Observation
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import FleetError, Guarded, Several
 
 _FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None
 HOSTS = ("a", "b", "c")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import FleetError
 
 _FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None
 _JUNK = [None, "", "x", -1, 2**70, 1.5, True, [], {}, [None], {"name": None}, "\u0000", "🙂" * 50]

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import report
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.converge import Outcome
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.desired import Desired
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.converge import Outcome
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.desired import Desired
 from ldfleet.sim.ldplayer.layout import Spec
 from ldfleet.sim.ldplayer.world import World
 

@@ -14,13 +14,21 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import build
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision, desired, placement, rollout
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.decision import Decision
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import Capacity, Fleet, Host, Pool, Share, Update
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.look import Look, Member
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.placement import Placement
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.rollout import Rollout
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import desired
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import decision, placement, rollout
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.decision import Decision
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.fleet import (
+    Capacity,
+    Fleet,
+    Host,
+    Pool,
+    Share,
+    Update,
+)
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.look import Look, Member
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.placement import Placement
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.rollout import Rollout
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import FleetError
 
 law = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import ways
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ways import Attempt, Choice, Way
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import ways
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows.ways import Attempt, Choice, Way
 
 SECRET = "s3cret-of-a-way"
 NAMES = ["https", "http", "psrp", "ssh", "cert"]

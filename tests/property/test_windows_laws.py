@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import windows
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import role
 
 Json = dict[str, Any]
 
@@ -30,7 +30,7 @@ MACHINES = st.fixed_dictionaries(
         "features": st.fixed_dictionaries(
             dict.fromkeys((*FEATURES, ROLE, *(part for parts in PARTS.values() for part in parts)), st.sampled_from([True, False, None]))
         ),
-        "plan": st.sampled_from([*windows.PLANS.values(), "99999999-9999-9999-9999-999999999999"]),
+        "plan": st.sampled_from([*role.PLANS.values(), "99999999-9999-9999-9999-999999999999"]),
         "service": st.tuples(st.sampled_from(["auto", "delayed", "manual", "disabled"]), st.booleans()),
         "zone": st.sampled_from(["UTC", "Tokyo Standard Time"]),
         "logon": st.sampled_from(["", "player", "other"]),
@@ -43,7 +43,7 @@ WISHES = st.fixed_dictionaries(
             lambda keys: st.tuples(*(st.fixed_dictionaries({"key": st.just(k), "name": st.just(n), "data": st.integers(0, 2)}) for k, n in keys))
         ),
         "hypervisor": st.sampled_from(["off", "leave"]),
-        "power_plan": st.sampled_from([*windows.PLANS, "leave"]),
+        "power_plan": st.sampled_from([*role.PLANS, "leave"]),
         "time_service": st.booleans(),
         "time_zone": st.sampled_from(["", "UTC", "W. Europe Standard Time"]),
         "pagefile": st.sampled_from([{}, {"drive": "C", "initial": 1, "maximum": 2}, {"drive": "D:", "initial": 4, "maximum": 4}]),
@@ -155,7 +155,7 @@ def steps(there: Json, found: Json, wanted: Json) -> list[Any]:
 def run(there: Json, said: Json, cut: int | None = None, held: bool = False) -> Json:
     """The role once, with its notes before its changes; ``cut``: how many of these it comes to; ``held``: Windows may not start anew."""
     wanted = wish(said)
-    found = windows.work(look(there, windows.asked(wanted)), wanted)
+    found = role.work(look(there, role.asked(wanted)), wanted)
     noted(there, found)
     for act in steps(there, found, wanted)[:cut]:
         act()
@@ -167,7 +167,7 @@ def run(there: Json, said: Json, cut: int | None = None, held: bool = False) -> 
 
 def give_back(there: Json, said: Json, held: bool = False) -> Json:
     wanted = wish(said, "absent")
-    found = windows.work(look(there, windows.asked_again(wanted, there["notes"].get("changes", ""))), wanted)
+    found = role.work(look(there, role.asked_again(wanted, there["notes"].get("changes", ""))), wanted)
     noted(there, found)
     for act in steps(there, found, wanted):
         act()
@@ -228,7 +228,7 @@ def test_a_number_that_came_as_a_text_is_set_as_one() -> None:
     for there, works in ((None, True), (("string", "1"), True), (("dword", 1), False)):
         seen = {"key": row["key"], "name": row["name"], "exists": there is not None, "kind": there and there[0], "data": there and there[1]}
         said = {**CALM, "registry": [row]}
-        found = windows.work({**look(machine(NOTHING), []), "registry": [seen]}, wish(said))
+        found = role.work({**look(machine(NOTHING), []), "registry": [seen]}, wish(said))
         assert found["registry"] == ([{"path": "HKLM:\\A", "name": "One", "data": 1, "type": "dword"}] if works else [])
 
 
@@ -291,10 +291,10 @@ def test_nothing_that_is_not_told_or_that_nobody_wrote_raises(
     there = machine(found)
     there["notes"] = {"changes": changes, "restart": waiting}
     wanted = {**wish(said, state), "window": window}
-    seen = look(there, windows.asked_again(wanted, changes) if state == "absent" else windows.asked(wanted))
+    seen = look(there, role.asked_again(wanted, changes) if state == "absent" else role.asked(wanted))
     for path in sorted(untold):
         untell(seen, path)
-    work = windows.work(seen, wanted)
+    work = role.work(seen, wanted)
     assert set(work) >= {"registry", "features", "restart", "hold", "left"}
     assert all(isinstance(work[word], str) for word in ("power_plan", "service", "time_zone", "restart", "hold", "notes", "waiting"))
     json.dumps(work)
@@ -343,6 +343,6 @@ UNKNOWN = dict.fromkeys((*FEATURES, ROLE, *PARTS["Microsoft-Hyper-V-All"]))
 )  # fmt: skip
 def test_what_cannot_be_known_of_a_hypervisor_is_said(features: Json, says: list[str]) -> None:
     there = machine({**NOTHING, "features": {**UNKNOWN, **features}})
-    assert windows.work(look(there, []), wish(HYPERVISOR_OFF))["untold"] == says
-    assert windows.work(look(there, []), wish(CALM))["untold"] == []
-    assert windows.work(look(there, []), wish(HYPERVISOR_OFF, "absent"))["untold"] == []
+    assert role.work(look(there, []), wish(HYPERVISOR_OFF))["untold"] == says
+    assert role.work(look(there, []), wish(CALM))["untold"] == []
+    assert role.work(look(there, []), wish(HYPERVISOR_OFF, "absent"))["untold"] == []

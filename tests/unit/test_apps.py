@@ -9,8 +9,8 @@ import apks
 import pytest
 import yaml
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import apps
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.apps import Installed
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import apps
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.apps import Installed
 from ldfleet.sim.android.guest import Android, Phone
 from ldfleet.sim.android.programs import shell
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import connecting
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.connecting import Certificate, Door, Line, Sample
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import Host, Unreachable
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import connecting
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows.connecting import Certificate, Door, Line, Sample
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import Host, Unreachable
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Reply, Result
 
 NOW = 1_800_000_000.0

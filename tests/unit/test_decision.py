@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import build
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import decision, look
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import BadOption, Several, Stale
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.look import Look
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import decision, look
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.look import Look
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import BadOption, Several, Stale
 
 WORDS = build.words({"hosts": {"a": {}, "b": {}}, "pools": {"farm": {"replicas": 3}, "lab": {"replicas": 1}}})
 CHANGED = ["stop", "configure", "start"]

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import findings, host_facts, host_info, questions
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.dialect import DIALECTS
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.questions import Answers, Wanted
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import findings, host_facts, host_info, questions
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows.questions import Answers, Wanted
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.dialect import DIALECTS
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Problem, Reply, Result
 
 CASES: dict[str, Any] = yaml.safe_load((rig.ROOT / "tests" / "cases" / "findings" / "invented-facts.yml").read_text(encoding="utf-8"))

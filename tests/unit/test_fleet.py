@@ -14,9 +14,9 @@ import yaml
 
 import build
 import rig
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import fleet
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import BadOptions
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import Share
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import fleet
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.fleet import Share
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import BadOptions
 
 CASES = Path(__file__).parents[1] / "cases" / "fleet"
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import findings, host_facts, questions
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import Installed
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import findings, host_facts, questions
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.install import Installed
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import HostFacts, Reply, Result
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "firewall" / "invented-open.yml").read_text(encoding="utf-8"))

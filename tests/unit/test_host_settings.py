@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.host_settings import HOST_SETTINGS
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ldplayer.host_settings import HOST_SETTINGS
 
 
 @given(st.sampled_from(sorted(HOST_SETTINGS)), st.integers(0, 1000))

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 import build
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import observed
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import Host, NotInstalled, Unreadable
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.install import ANYWHERE
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.observed import Run
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import observed
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators.observed import Run
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import Host, NotInstalled, Unreadable
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.install import ANYWHERE
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.batch import Problem, Reply, Result
 
 CASES = Path(__file__).parent.parent / "cases/list2"

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils import _action
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, options
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import BadOptions
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.settings import SETTINGS
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import desired
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words import options
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import BadOptions
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.settings import SETTINGS
 
 
 def _build(given: dict[str, Any]) -> desired.Desired:

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 import build
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import placement, rollout
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.placement import Placement
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet import placement, rollout
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.fleet.placement import Placement
 
 FOLDER = Path(__file__).parents[1] / "cases" / "placement"
 

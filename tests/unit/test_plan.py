@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import build
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet import desired, plan, report
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.emulators import desired, plan, report
 
 CASES = yaml.safe_load((Path(__file__).parent.parent / "cases/plan/invented-cases.yml").read_text(encoding="utf-8"))
 

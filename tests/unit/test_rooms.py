@@ -33,7 +33,10 @@ def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", sorted((PLUGINS / "plugin_utils" / "_fleet").glob("*.py")), ids=_name)
+DECIDING = PLUGINS / "plugin_utils" / "_fleet"
+
+
+@pytest.mark.parametrize("path", sorted(DECIDING.rglob("*.py")), ids=_name)
 def test_what_decides_imports_the_standard_library_and_its_own_rooms_only(path: Path) -> None:
     for name in _imports(path):
         assert name.startswith(".") or name.split(".")[0] in sys.stdlib_module_names, name
@@ -69,31 +72,37 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 SIM = PACKAGE / "sim"
-SIM_ROOMS = sorted(path.parent for path in SIM.glob("*/__init__.py"))
+#: Houses whose rooms are floors, with each of their rooms.
+ROOMS = [(house, path.parent) for house in (SIM, DECIDING) for path in sorted(house.glob("*/__init__.py"))]
 
 
-def _room(path: Path) -> str:
-    """The room of the simulator that a file lives in; a file at its top is a room of its own."""
-    return path.relative_to(SIM).with_suffix("").parts[0]
+def _room(path: Path, house: Path) -> str:
+    """The room that a file lives in; a file at the top of its house is a room of its own."""
+    return path.relative_to(house).with_suffix("").parts[0]
 
 
-def _rooms_imported(paths: Iterable[Path]) -> set[str]:
-    return {_room(beside) for path in paths for beside in _beside(path) if beside.is_relative_to(SIM)}
+def _rooms_imported(paths: Iterable[Path], house: Path) -> set[str]:
+    return {_room(beside, house) for path in paths for beside in _beside(path) if beside.is_relative_to(house)}
 
 
-def test_the_rooms_of_the_simulator_are_floors_no_room_imports_what_imports_it() -> None:
-    files = [path for path in SIM.rglob("*.py") if path != SIM / "__init__.py"]
-    graph = {name: _rooms_imported(path for path in files if _room(path) == name) - {name} for name in map(_room, files)}
-    assert {room.name for room in SIM_ROOMS} < set(graph)
+@pytest.mark.parametrize("house", [SIM, DECIDING], ids=_name)
+def test_rooms_are_floors_no_room_imports_what_imports_it(house: Path) -> None:
+    files = [path for path in house.rglob("*.py") if path != house / "__init__.py"]
+    graph = {
+        name: _rooms_imported((path for path in files if _room(path, house) == name), house) - {name}
+        for name in {_room(path, house) for path in files}
+    }
+    assert {room.name for its, room in ROOMS if its == house} <= set(graph)
+    assert any(graph.values())
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the rooms
 
 
-@pytest.mark.parametrize("room", SIM_ROOMS, ids=_name)
-def test_a_room_of_the_simulator_imports_the_rooms_that_its_law_names(room: Path) -> None:
+@pytest.mark.parametrize(("house", "room"), ROOMS, ids=[_name(room) for _house, room in ROOMS])
+def test_a_room_imports_the_rooms_that_its_law_names(house: Path, room: Path) -> None:
     law = ast.parse((room / "__init__.py").read_text(encoding="utf-8"))
     assert len(law.body) == 1  # a room hands nothing on: who wants a thing names its file
-    named = set(re.findall(r"``(\w+)``", ast.get_docstring(law) or "")) & {other.name for other in SIM_ROOMS}
-    assert named == _rooms_imported(room.glob("*.py")) - {room.name}
+    named = set(re.findall(r"``(\w+)``", ast.get_docstring(law) or "")) & {other.name for its, other in ROOMS if its == house}
+    assert named == _rooms_imported(room.glob("*.py"), house) - {room.name}
 
 
 def test_every_quirk_is_played_by_the_simulator_and_tried_by_a_test() -> None:

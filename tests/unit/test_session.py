@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.errors import FleetError, Host, Ours, ReplyLost, Unreachable
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words.errors import FleetError, Host, Ours, ReplyLost, Unreachable
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 from build import HOST
 

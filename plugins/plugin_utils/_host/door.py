@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .._fleet.connecting import Certificate, Door
+from .._fleet.windows.connecting import Certificate, Door
 
 #: Seconds for a connection, and for a handshake.
 _PATIENCE = 10.0

@@ -22,7 +22,7 @@ from typing import Any
 from ansible import constants as C
 from ansible.template import Templar
 
-from .._fleet.ways import CONNECTIONS, Attempt, Next
+from .._fleet.windows.ways import CONNECTIONS, Attempt, Next
 from . import wording
 from .session import LOST
 

@@ -19,8 +19,8 @@ from typing import Any, Protocol, TypeVar
 from ansible.errors import AnsibleError
 from ansible.release import __version__
 
-from .._fleet import install
-from .._fleet.errors import Host, Ours, ReplyLost, Unreachable
+from .._fleet.words import install
+from .._fleet.words.errors import Host, Ours, ReplyLost, Unreachable
 from . import batch, wording
 from .batch import BadReply, Batch, NoReply, Reply
 from .operations import Operation
