@@ -131,6 +131,21 @@ def test_absent_takes_the_data_directory_along_where_nothing_else_lies_in_it(far
     assert (gone["changed"], world.drive.local(DATA).exists(), world.drive.local("D:\\").exists()) == (True, False, True), gone
 
 
+@pytest.mark.parametrize("declared", [None, DATA])
+def test_through_a_link_that_somebody_else_made_nothing_is_removed(farm: Farm, world: World, tmp_path: Path, declared: str | None) -> None:
+    """Anybody may write to folders at the top of drive C:, and the removal runs with the rights of an administrator."""
+    run(farm, tmp_path, wish(data_dir=declared))
+    vms, system = world.drive.local(rf"{NINE}\vms"), world.drive.local(r"C:\Windows\System32")
+    vms.unlink() if declared else shutil.rmtree(vms)
+    for name in ("config", "leidian0"):
+        (system / name).mkdir()
+    vms.symlink_to(system, target_is_directory=True)
+    gone = run(farm, tmp_path, {"ldplayer_version": 9, "state": "absent"})
+    assert "System32', and not by ldfleet, so what lies there stays" in gone["actions"][0]["reason"], gone
+    assert ((system / "config").is_dir(), (system / "leidian0").is_dir(), world.drive.local(NINE).exists()) == (True, True, False)
+    assert names(world, DATA) == (["config"] if declared else [])
+
+
 def test_emulators_of_an_ldplayer_that_is_gone_are_taken_back(farm: Farm, world: World, tmp_path: Path) -> None:
     run(farm, tmp_path, wish())
     run(farm, tmp_path, {"name": "scout", "memory": 2048}, module="emulator")

@@ -158,9 +158,11 @@ def alone(host: str, wanted: str, taken: str, neighbours: tuple[Neighbour, ...])
             raise Refused(host, f"{wanted} belongs to the LDPlayer in {shown(other.install_dir)}", own)
 
 
-def told(there: Disks) -> str:
+def told(folder: str, there: Disks, ours: bool) -> str:
     """What of a removal concerns the data directory, for its reason; nothing where there is none."""
-    return f"; of {there.link} goes what is LDPlayer's, and what else lies there stays" if there.link else ""
+    if there.link and ours:
+        return f"; of {there.link} goes what is LDPlayer's, and what else lies there stays"
+    return f"; {vms(folder)} leads to {shown(there.link)}, and not by ldfleet, so what lies there stays" if there.link else ""
 
 
 # ---- doing --------------------------------------------------------------------------------------------------------------------------
@@ -184,14 +186,18 @@ def linking(folder: str, wanted: str, home: bool, there: Disks, data: Disks, *af
         after = (str(operation["id"]),)
 
 
-def unlinking(folder: str, there: Disks) -> Iterator[Operation]:
+def unlinking(folder: str, there: Disks, ours: bool) -> Iterator[Operation]:
     """What goes before LDPlayer's folder does, where `vms` is a link: emulators and settings in the data directory, that itself if nothing else lies in it, and
-    last the link, called `unlink`. What is cut off meanwhile is still found through the link by the next run."""
+    last the link, called `unlink`. What is cut off meanwhile is still found through the link by the next run.
+
+    Through a link that is not ``ours`` nothing is removed: LDPlayer's folder may be writable for anybody, who could have it lead to any other one.
+    """
     if not there.link:
         return
-    gone = [operations.remove_tree(f"disk.{number}", rf"{vms(folder)}\{name}") for number, name in enumerate((*there.emulators, *_OWN))]
+    names = (*there.emulators, *_OWN) if ours else ()
+    gone = [operations.remove_tree(f"disk.{number}", rf"{vms(folder)}\{name}") for number, name in enumerate(names)]
     yield from gone
-    if places.data_problem(there.link, folder, folder) is None:
+    if ours and places.data_problem(there.link, folder, folder) is None:
         yield _cmd("emptied", "rmdir", places.spelled(there.link), exits=None)
     yield operations.needing(operations.remove_tree("unlink", vms(folder)), *(str(operation["id"]) for operation in gone))
 

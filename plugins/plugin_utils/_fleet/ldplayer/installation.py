@@ -124,6 +124,11 @@ class Found:
         """Whether ldfleet installed it."""
         return self.mark is not None
 
+    @property
+    def linked(self) -> bool:
+        """Whether `vms` leads to the data directory that its mark names."""
+        return self.mark is not None and data_dir.linked(self.vms, self.mark.data_dir)
+
     def free_keys(self, folder: str) -> list[str]:
         """The keys that name this folder or nothing: those of another install of the same version are left alone."""
         return [key for key, value in self.keys.items() if value is None or places.same(value, folder)]
@@ -429,7 +434,7 @@ def _removal(wanted: Wish, there: Found) -> Steps:
         raise Foreign(
             there.host.name, f"{wanted.name} in {wanted.folder} was not installed by ldfleet", "Use its own uninstaller, or adopt it first"
         )
-    count = len(there.emulators)
+    count = len(there.emulators) if there.linked or not there.vms.link else 0
     if count > wanted.max_destroy:
         raise Guarded(
             there.host.name,
@@ -437,7 +442,7 @@ def _removal(wanted: Wish, there: Found) -> Steps:
             f"Back them up (ldfleet.ldplayer.emulator_backup), then say max_destroy: {count}",
         )
     with_it = f", with {data_dir.many(count)}" if count else ""
-    return (conversation.action("remove", wanted.name, f"{wanted.folder} is unwanted{with_it}{data_dir.told(there.vms)}"),)
+    return (conversation.action("remove", wanted.name, f"{wanted.folder} is unwanted{with_it}{data_dir.told(wanted.folder, there.vms, there.linked)}"),)
 
 
 def _listed(names: tuple[str, ...]) -> str:

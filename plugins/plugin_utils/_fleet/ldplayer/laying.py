@@ -243,7 +243,7 @@ def _registering(wanted: Wish, there: Found) -> Iterator[Operation]:
 def _removing(wanted: Wish, there: Found) -> Iterator[Operation]:
     """The mark goes last: while it is there, the folder is known to be ours."""
     yield operations.remove_tree("staging", wanted.staging)
-    unlinking = list(data_dir.unlinking(wanted.folder, there.vms))
+    unlinking = list(data_dir.unlinking(wanted.folder, there.vms, there.linked))
     yield from unlinking
     yield operations.needing(operations.remove_tree("folder", wanted.folder), *("unlink" for _ in unlinking[-1:]))
     named = [key for key, value in there.keys.items() if value is not None and places.same(value, wanted.folder)]

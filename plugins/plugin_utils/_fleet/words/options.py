@@ -50,8 +50,13 @@ def is_template(value: object) -> bool:
 
 def shown(value: object) -> str:
     """A user's or host's value for a message: quoted, control characters escaped, cut when it is long."""
-    text = str(value) if isinstance(value, int | float) else repr(str(value)) if isinstance(value, str) else repr(value)
+    text = str(value) if isinstance(value, int | float) else _quoted(str(value)) if isinstance(value, str) else repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _quoted(text: str) -> str:
+    """Paths of Windows as they are written: their backslashes alone are no reason to escape."""
+    return f"'{text}'" if text.isprintable() and "'" not in text else repr(text)
 
 
 def _mapping(spec: Spec, given: Mapping[str, Any], judge: _Judge, where: str, problems: list[BadOption]) -> dict[str, Any]:
