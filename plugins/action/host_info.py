@@ -15,6 +15,7 @@ import yaml
 from ansible.release import __version__
 
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import LOADER, LOOK_MS, FleetAction, script
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ldplayer import marks
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.windows import host_info
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._host.session import Session
 
@@ -26,10 +27,10 @@ class ActionModule(FleetAction):
 
     def act(self, given: Mapping[str, Any], session: Session) -> dict[str, Any]:
         asked = host_info.wanted(given)
-        operations = host_info.ask(asked, given["where"], script("_probe"))
+        operations = [*host_info.ask(asked, given["where"], script("_probe")), marks.look()]
         began = time.time()
         reply = session.ask(operations, LOOK_MS)
-        return host_info.result(asked, reply, began, time.time())
+        return {**host_info.result(asked, reply, began, time.time()), "laid": marks.laid(reply)}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)

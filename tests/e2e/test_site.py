@@ -65,22 +65,29 @@ def test_every_ansible_core_that_is_supported_runs_site_and_decommission(farm: F
 def test_decommission_takes_off_every_ldplayer_that_was_laid_whatever_is_declared_by_then(farm: Farm, tmp_path: Path) -> None:
     before, other = state(farm), "14.0.26.1"
     laid.share(tmp_path / "farm" / "shares", (VERSION, other))
-    both = [
+    # Two of one version, of which only the mark leads to the second; and one whose programs somebody deleted since.
+    every = [(VERSION, ""), (other, ""), (VERSION, "C:\\Second"), (VERSION, "C:\\Deleted")]
+    installations = [
         {
             "version": int(version.partition(".")[0]),
             "source": rf"\\files\ldplayer\ldplayer-{version}.zip",
             "sha256": hashlib.sha256(laid.package(version)).hexdigest(),
+            "install_dir": folder,
         }
-        for version in (VERSION, other)
+        for version, folder in every
     ]
-    done = play(farm, tmp_path, "site", wanted(ldplayer_installations=both))
+    done = play(farm, tmp_path, "site", wanted(ldplayer_installations=installations))
     assert done.returncode == 0, done.stdout + done.stderr
-    emulator = {"name": "fourteen", "ldplayer_version": 14}
-    assert rig.ansible(farm.inventory(), tmp_path, "emulator", emulator).code == 0
+    for emulator in ({"name": "fourteen", "ldplayer_version": 14}, {"name": "second", "install_dir": "C:\\Second"}):
+        assert rig.ansible(farm.inventory(), tmp_path, "emulator", emulator).code == 0
+    drive = farm.hosts[0].world.drive
+    drive.local("C:\\Deleted\\ldconsole.exe").unlink()
+    guarded = play(farm, tmp_path, "decommission", wanted())
+    assert (guarded.returncode, "max_destroy is 0" in guarded.stdout) == (2, True)
     gone = play(farm, tmp_path, "decommission", wanted(ldplayer_max_destroy=2))
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert differs(farm, before) == set()
-    assert not farm.hosts[0].world.drive.local("C:\\LDPlayer\\LDPlayer14").exists()
+    assert [folder for folder in ("C:\\LDPlayer\\LDPlayer14", "C:\\Second", "C:\\Deleted") if drive.local(folder).exists()] == []
 
 
 @pytest.mark.parametrize("farm", EDITIONS[:1], indirect=True)

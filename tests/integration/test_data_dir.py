@@ -213,7 +213,7 @@ def test_a_link_that_somebody_made_is_noted_or_refused_and_left_where_nothing_is
     world.drive.join(vms, world.drive.local(r"D:\by hand"))
     assert run(farm, tmp_path, wish(data_dir=None))["changed"] is False
     refused = run(farm, tmp_path, wish())
-    assert rf"{NINE}\vms leads to 'D:\\by hand', and {DATA} is wanted" in refused["msg"]
+    assert rf"{NINE}\vms leads to 'D:\by hand', and {DATA} is wanted" in refused["msg"]
     noted = run(farm, tmp_path, wish(data_dir="D:/by hand/"))
     assert (actions(noted), noted["round_trips"]) == (["note"], 2), noted
     assert run(farm, tmp_path, wish(data_dir=r"D:\by hand"))["changed"] is False

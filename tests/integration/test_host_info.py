@@ -313,7 +313,7 @@ def test_a_planted_password_is_told_of_and_never_told(farm: Farm, tmp_path: Path
     [
         (
             {"registry": [{"key": "SOFTWARE\\x", "name": "y"}]},
-            r"registry[0].key is 'SOFTWARE\\x'; a key such as HKLM\SYSTEM\CurrentControlSet is wanted",
+            r"registry[0].key is 'SOFTWARE\x'; a key such as HKLM\SYSTEM\CurrentControlSet is wanted",
         ),
         ({"registry": [{"key": "HKLM\\*\\x"}]}, "registry[0].key is"),
         ({"services": ["a' OR Name LIKE '%"]}, "services[0] is"),

@@ -89,6 +89,16 @@ def test_an_upgrade_keeps_every_emulator_and_waits_until_told_to_stop_them(farm:
     assert run(farm, tmp_path, wish(NEW, running="stop"))["changed"] is False
 
 
+def test_what_was_unpacked_before_a_mark_was_made_goes_with_absent(farm: Farm, tmp_path: Path) -> None:
+    world, away = farm.hosts[0].world, {"ldplayer_version": 9, "state": "absent"}
+    left = world.drive.local("C:\\LDPlayer\\LDPlayer9.ldfleet-new")
+    (left / "vms").mkdir(parents=True)
+    planned = run(farm, tmp_path, away, "--check")
+    assert planned["actions"][0]["reason"] == "C:\\LDPlayer\\LDPlayer9.ldfleet-new is left over"
+    assert (run(farm, tmp_path, away)["actions"], left.exists()) == (planned["actions"], False)
+    assert run(farm, tmp_path, away)["changed"] is False
+
+
 def test_what_was_begun_and_cut_off_is_healed_by_the_next_run(tmp_path: Path) -> None:
     """The controller dies at any batch, before or after the host did it; a disk fills up; then all is as if nothing had been."""
     for cut in ("before", "after"):

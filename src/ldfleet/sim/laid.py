@@ -5,6 +5,7 @@ A simulated program's file says what it is (its first line), so that it works wh
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import zipfile
@@ -81,8 +82,9 @@ def _home(world: World, folder: str, version: str, language: str) -> World:
     if known is None:
         known = next((one for one in every if not one.spec.installed), None)
     if known is None:
-        # Not one that a setup installed, which would be among the programs to uninstall.
-        known = World(world.folder / spec.product, world.name, replace(spec, installed=False), world.clock, world.drive)
+        # Not one that a setup installed, which would be among the programs to uninstall. There may be several of one version.
+        state = f"{spec.product}-{hashlib.sha256(folder.lower().encode()).hexdigest()[:8]}"
+        known = World(world.folder / state, world.name, replace(spec, installed=False), world.clock, world.drive)
         world.join(known)
     if known.spec != spec:
         known.move_in(spec)

@@ -7,15 +7,13 @@ packages do: unpack the programs, say in the registry where they lie, have LDPla
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._host import operations
-from ..._host.batch import HostFacts, Reply, Result
+from ..._host.batch import HostFacts, Reply
 from ..._host.operations import Operation
 from ..emulators import conversation, observed
 from ..emulators.conversation import Json
@@ -23,11 +21,10 @@ from ..words import places, sources
 from ..words.dialect import CONSOLE, DIALECTS, OLD_CONSOLE, Dialect
 from ..words.errors import BadOption, BadOptions, Foreign, Guarded, Refused, Unreadable
 from ..words.options import shown
-from . import data_dir
+from . import data_dir, marks
 from .data_dir import PLAYER, Disks, Neighbour
+from .marks import Mark
 
-#: What ldfleet installed, one file an install: not in LDPlayer's folder, since whoever removes half of that must still know whose it is.
-MARKS = r"{programdata}\ldfleet\installs"
 TASKLIST = r"{systemroot}\System32\tasklist.exe"
 REG = r"{systemroot}\System32\reg.exe"
 #: What runs while an emulator or LDPlayer's window does: 9 and 14 call their VM alike (scoop's uninstall.bat).
@@ -77,18 +74,7 @@ class Wish:
     @property
     def mark(self) -> str:
         """The file that says what ldfleet installed there."""
-        return f"{hashlib.sha256(self.folder.lower().encode()).hexdigest()[:16]}.json"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """``done``: whether the last work came to its end. ``sha256``: of what was unpacked. ``data_dir``: where it keeps its emulators, if not in its folder."""
-
-    sha256: str
-    release: str
-    version: int
-    done: bool
-    data_dir: str
+        return marks.file(self.folder)
 
 
 @dataclass(frozen=True)
@@ -98,6 +84,7 @@ class Found:
     ``vms``: its folder for emulators. ``data``: the data directory that is wanted, None where none is, and ``taken``: the folder of an LDPlayer to which that
     belongs, or nothing. ``running``: what of LDPlayer runs, for people. ``keys``: LDPlayer's registry keys of this version, with the folder that each names
     (None: no such value). ``free_bytes``: of the drive of the programs, -1 where unknown. ``neighbours``: other LDPlayers that ldfleet laid there.
+    ``staging``: whether something lies where it is unpacked.
     """
 
     host: HostFacts
@@ -113,6 +100,7 @@ class Found:
     keys: Mapping[str, str | None]
     free_bytes: int
     neighbours: tuple[Neighbour, ...]
+    staging: bool
 
     @property
     def emulators(self) -> tuple[str, ...]:
@@ -221,7 +209,8 @@ def look(wanted: Wish) -> tuple[Operation, ...]:
         operations.find("at", [{"path": folder}], CONSOLE),
         operations.listing("programs", folder, "*", space=True, folders=True),
         *data_dir.look(folder, wanted.data_dir),
-        operations.read("marks", MARKS, "*.json"),
+        operations.listing("unpacked", wanted.staging, "ldfleet.txt"),
+        marks.look(),
         operations.execute("living", TASKLIST, ["/FO", "CSV", "/NH"], _QUERY_MS, exits=(0,)),
         operations.execute("list2", rf"{{at}}\{CONSOLE}", ["list2"], observed.QUERY_TIMEOUT_MS, exits=(0,)),
         *(_query(number, key) for number, key in enumerate(wanted.dialect.keys)),
@@ -237,8 +226,8 @@ def found(reply: Reply, wanted: Wish) -> Found:
     programs = conversation.expect(reply, "programs", f"looking into {wanted.folder}")
     names = {str(item["name"]).lower() for item in programs.values["files"]}
     inner = {str(item["name"]).lower() for item in programs.values.get("folders") or ()}
-    marks = {str(item["name"]): item for item in conversation.expect(reply, "marks", f"looking into {MARKS}").values["files"]}
-    own = marks.pop(wanted.mark, None)
+    noted = {str(item["name"]): item for item in conversation.expect(reply, "marks", f"looking into {marks.FOLDER}").values["files"]}
+    own = noted.pop(wanted.mark, None)
     free = programs.values.get("free_bytes")
     return Found(
         host=reply.host,
@@ -253,62 +242,42 @@ def found(reply: Reply, wanted: Wish) -> Found:
         running=_running(reply),
         keys={key: _folder(reply, number, key) for number, key in enumerate(wanted.dialect.keys)},
         free_bytes=-1 if free is None else int(free),
-        neighbours=tuple(_neighbour(name, item) for name, item in sorted(marks.items())),
+        neighbours=tuple(_neighbour(name, item) for name, item in sorted(noted.items())),
+        staging=bool(conversation.expect(reply, "unpacked", f"looking for {wanted.staging}").values["exists"]),
     )
-
-
-#: What each key of a mark holds. ``data_dir`` came later, and is missing where there is none.
-_MARK: Mapping[str, type] = {"install_dir": str, "sha256": str, "release": str, "ldplayer_version": int, "done": bool, "data_dir": str}
-
-
-def _read_mark(item: Mapping[str, Any]) -> Json:
-    """A mark's values. Raises ValueError, KeyError or TypeError where it is none."""
-    document = {"data_dir": "", **json.loads(Result("mark", "ok", item).data("data"))}
-    if document["version"] != 1 or not all(isinstance(document[name], kind) for name, kind in _MARK.items()):
-        raise ValueError("it has another form")
-    return document
 
 
 def _mark(item: Mapping[str, Any], host: str) -> Mark:
     try:
-        values = _read_mark(item)
+        return marks.read(item)
     except (ValueError, KeyError, TypeError) as error:
         advice = "Nothing was touched. Remove the file if it is of no use, and adopt LDPlayer anew (adopt: true)"
-        raise Unreadable(host, f"{MARKS}\\{item['name']} cannot be understood ({error})", advice) from error
-    return Mark(values["sha256"], values["release"], values["ldplayer_version"], values["done"], values["data_dir"])
+        raise Unreadable(host, f"{marks.FOLDER}\\{item['name']} cannot be understood ({error})", advice) from error
 
 
 def _neighbour(name: str, item: Mapping[str, Any]) -> Neighbour:
     try:
-        values = _read_mark(item)
+        mark = marks.read(item)
     except (ValueError, KeyError, TypeError):
-        return Neighbour(rf"{MARKS}\{name}", "", "")
-    return Neighbour(rf"{MARKS}\{name}", values["install_dir"], values["data_dir"])
+        return Neighbour(rf"{marks.FOLDER}\{name}", "", "")
+    return Neighbour(rf"{marks.FOLDER}\{name}", mark.install_dir, mark.data_dir)
 
 
 def mark_text(wanted: Wish, there: Found, done: bool) -> bytes:
-    """What the mark holds of what is wanted. The address is not in it: it may have a key in it."""
-    return _mark_text(wanted, Mark(wanted.sha256, wanted.release, wanted.dialect.version, done, _noted(wanted, there)))
+    """What the mark holds of what is wanted."""
+    return marks.text(Mark(wanted.folder, wanted.sha256, wanted.release, wanted.dialect.version, done, _noted(wanted, there)))
 
 
 def note_text(wanted: Wish, there: Found) -> bytes:
     """What it holds where only the data directory is new. There is a mark already."""
-    kept = there.mark or Mark(wanted.sha256, wanted.release, wanted.dialect.version, False, "")
-    return _mark_text(wanted, replace(kept, data_dir=_noted(wanted, there)))
+    kept = there.mark or Mark(wanted.folder, wanted.sha256, wanted.release, wanted.dialect.version, False, "")
+    return marks.text(replace(kept, data_dir=_noted(wanted, there)))
 
 
 def _noted(wanted: Wish, there: Found) -> str:
     """The data directory that it has from now on: where none is named, the one that it has."""
     had = there.mark.data_dir if there.mark else ""
     return wanted.data_dir or (had if data_dir.linked(there.vms, had) else "")
-
-
-def _mark_text(wanted: Wish, mark: Mark) -> bytes:
-    document = {
-        "version": 1, "install_dir": wanted.folder, "ldplayer_version": mark.version, "release": mark.release, "sha256": mark.sha256,
-        "done": mark.done, "data_dir": mark.data_dir,
-    }  # fmt: skip
-    return json.dumps(document, indent=1).encode("ascii") + b"\n"
 
 
 def _running(reply: Reply) -> tuple[str, ...]:
@@ -357,9 +326,13 @@ def decide(wanted: Wish, there: Found) -> Steps:
 def outstanding(wanted: Wish, there: Found) -> str:
     """What still differs after the work, in words; empty where nothing does."""
     if wanted.state == "absent":
-        return f"{wanted.folder} is still there" if there.exists or there.ours else ""
+        return next((f"{folder} is still there" for folder, is_there in _places(wanted, there) if is_there), "")
     done = Wish(**{**vars(wanted), "state": "present"})
     return "; ".join(str(step["text"]) for step in _laying(done, there))
+
+
+def _places(wanted: Wish, there: Found) -> tuple[tuple[str, bool], ...]:
+    return (wanted.folder, there.exists or there.ours), (wanted.staging, there.staging)
 
 
 def _on_the_desktop(wanted: Wish, there: Found, steps: Steps) -> Steps:
@@ -429,7 +402,8 @@ def _reason(wanted: Wish, there: Found) -> tuple[str, str]:
 
 def _removal(wanted: Wish, there: Found) -> Steps:
     if not there.exists and not there.ours:
-        return ()
+        # Work that was cut off before it came to LDPlayer's folder, and to its mark.
+        return (conversation.action("remove", wanted.name, f"{wanted.staging} is left over"),) if there.staging else ()
     if not there.ours:
         raise Foreign(
             there.host.name, f"{wanted.name} in {wanted.folder} was not installed by ldfleet", "Use its own uninstaller, or adopt it first"
@@ -442,7 +416,11 @@ def _removal(wanted: Wish, there: Found) -> Steps:
             f"Back them up (ldfleet.ldplayer.emulator_backup), then say max_destroy: {count}",
         )
     with_it = f", with {data_dir.many(count)}" if count else ""
-    return (conversation.action("remove", wanted.name, f"{wanted.folder} is unwanted{with_it}{data_dir.told(wanted.folder, there.vms, there.linked)}"),)
+    return (
+        conversation.action(
+            "remove", wanted.name, f"{wanted.folder} is unwanted{with_it}{data_dir.told(wanted.folder, there.vms, there.linked)}"
+        ),
+    )
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -17,9 +17,9 @@ from ..emulators.conversation import Ask, Do, Json, Talk
 from ..words import places, sources
 from ..words.dialect import CONSOLE
 from ..words.errors import Host, NotConverged
-from . import data_dir, installation
+from . import data_dir, installation, marks
 from .data_dir import PLAYER
-from .installation import MARKS, REG, TASKLIST, Found, Steps, Wish
+from .installation import REG, TASKLIST, Found, Steps, Wish
 
 _PACKAGES = r"{programdata}\ldfleet\packages"
 _SYSTEM = r"{systemroot}\System32"
@@ -190,7 +190,7 @@ def _bad(result: Result) -> bool:
 
 # ---- placing and removing -------------------------------------------------------------------------------------------------------------
 def _placing(wanted: Wish, there: Found, unpacked: Json) -> Iterator[Operation]:
-    mark = rf"{MARKS}\{wanted.mark}"
+    mark = rf"{marks.FOLDER}\{wanted.mark}"
     yield operations.write("begun", mark, installation.mark_text(wanted, there, done=False), there.mark_sha256, parents=True)
     linking = list(_linking(wanted, there))
     yield from linking
@@ -221,7 +221,9 @@ def _linking(wanted: Wish, there: Found) -> Iterator[Operation]:
 def _arranging(wanted: Wish, there: Found, verbs: list[str]) -> Iterator[Operation]:
     """What is done without a package: the mark names the data directory, `vms` leads there, the registry names LDPlayer's folder."""
     if there.data is not None:
-        yield operations.write("begun", rf"{MARKS}\{wanted.mark}", installation.note_text(wanted, there), there.mark_sha256, parents=True)
+        yield operations.write(
+            "begun", rf"{marks.FOLDER}\{wanted.mark}", installation.note_text(wanted, there), there.mark_sha256, parents=True
+        )
         yield from _linking(wanted, there)
     if "register" in verbs:
         yield from _registering(wanted, there)
@@ -250,7 +252,7 @@ def _removing(wanted: Wish, there: Found) -> Iterator[Operation]:
     for number, key in enumerate(named):
         forget = operations.execute(f"name.{number}", REG, ["delete", f"HKCU\\SOFTWARE\\{key}", "/f"], _SHORT_MS, exits=(0,))
         yield operations.needing(forget, "folder")
-    mark = operations.remove("unmark", rf"{MARKS}\{wanted.mark}", "any")
+    mark = operations.remove("unmark", rf"{marks.FOLDER}\{wanted.mark}", "any")
     yield operations.needing(mark, "folder", *(f"name.{number}" for number in range(len(named))))
     yield from map(operations.always, installation.look(wanted))
 
