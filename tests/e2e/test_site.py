@@ -97,6 +97,9 @@ def test_decommission_gives_the_data_directory_back_too(farm: Farm, tmp_path: Pa
     done = play(farm, tmp_path, "site", wanted(ldplayer_data_dir="C:\\emulators"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(entry.name for entry in drive.local("C:\\emulators").iterdir()) == ["config", "leidian0", "leidian1"]
+    excluded = r"HKLM\SOFTWARE\Policies\Microsoft\Windows Defender\Exclusions\Paths"
+    kept = [name for name, _ in farm.hosts[0].world.registry.values(excluded)]
+    assert sorted(kept) == ["C:\\LDPlayer", "C:\\ProgramData\\ldfleet", "C:\\emulators"]
     again = play(farm, tmp_path, "site", wanted(ldplayer_data_dir="C:\\emulators"))
     assert (again.returncode, recap(again)["changed"]) == (0, 0), again.stdout + again.stderr
     drive.local("C:\\emulators\\notes.txt").write_text("mine")
