@@ -15,8 +15,9 @@ def shared_data_dirs(declared: Iterable[Mapping[str, Any]]) -> list[str]:
     """Those of entries of ``ldplayer_installations``; none where each has its own. Raises AnsibleFilterError for what is no such list."""
     try:
         return sorted(set(room.shared_data_dirs(list(declared))))
-    except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as error:
-        raise AnsibleFilterError(f"shared_data_dirs takes the list ldplayer_installations, not {declared!r:.80}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        # Not what was given: a source may have a key in its address.
+        raise AnsibleFilterError(f"shared_data_dirs takes a list like ldplayer_installations ({type(error).__name__}: {error})") from error
 
 
 class FilterModule:

@@ -928,6 +928,8 @@ $lines = @(
 # The folder is for administrators, the system and that user alone; ProgramData itself lets everybody make folders, so rights are set each time.
 function New-DesktopFolder([string]$root, [string]$name, [string]$user, [string]$account) {
     [void][IO.Directory]::CreateDirectory($root)
+    # Anybody may make this folder before the first run, or a link in its place; icacls would hand over what that leads to.
+    if ((Get-LinkTarget $root) -ne '') { Stop-Operation 'TaskRefused' "$root is a link" }
     $who = $account
     if ($account.StartsWith('S-1-')) { $who = '*' + $account }
     $said = Invoke-Tool 'icacls.exe' "`"$root`" /setowner *S-1-5-32-544"

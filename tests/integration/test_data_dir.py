@@ -227,7 +227,54 @@ def test_a_data_directory_whose_drive_is_gone_is_told_and_nothing_is_made(farm: 
     assert run(farm, tmp_path, wish(data_dir=None))["changed"] is False
     gone = run(farm, tmp_path, {"ldplayer_version": 9, "state": "absent"})
     assert (gone["changed"], world.drive.local(NINE).exists()) == (True, False), gone
+    assert "which is not there now, so what lies there stays" in gone["actions"][0]["reason"]
     assert [entry.name for entry in (away.with_name("unplugged")).iterdir()] == ["emulators"]
+
+
+def test_emulators_whose_drive_is_away_are_neither_made_anew_nor_forgotten(farm: Farm, world: World, tmp_path: Path) -> None:
+    """LDPlayer lists nothing then, and its configs are not there: unknown is not absent."""
+    run(farm, tmp_path, wish())
+    run(farm, tmp_path, {"name": "scout"}, module="emulator")
+    drive = world.drive.local("D:\\")
+    drive.rename(drive.with_name("unplugged"))
+    world.look_after_folder()
+    for arguments in (
+        {"emulators": [{"name": "scout"}]},
+        {"emulators": [{"name": "other"}]},
+        {"emulators": [], "purge": True, "max_destroy": 5},
+    ):
+        refused = run(farm, tmp_path, arguments, module="emulators")
+        assert refused["errors"][0]["code"] == "Unreadable", refused
+        assert r"vms\config is not there, and emulators are on record" in refused["msg"]
+    assert names(world, r"C:\ProgramData\ldfleet\owned") != []
+
+
+def test_a_folder_in_anothers_is_refused_and_does_not_go_with_it(farm: Farm, world: World, tmp_path: Path) -> None:
+    inner = {"install_dir": r"C:\LDPlayer\LDPlayer9\inner", "data_dir": None}
+    run(farm, tmp_path, wish(data_dir=None))
+    refused = run(farm, tmp_path, wish(FOURTEEN, **inner))
+    assert r"overlaps the folder of another LDPlayer, C:\LDPlayer\LDPlayer9" in refused["msg"]
+    (mark,) = world.drive.local(r"C:\ProgramData\ldfleet\installs").iterdir()
+    document = json.loads(mark.read_text())
+    (mark.parent / "0123456789abcdef.json").write_text(json.dumps({**document, "install_dir": inner["install_dir"]}))
+    kept = run(farm, tmp_path, {"ldplayer_version": 9, "state": "absent", "max_destroy": 9})
+    assert (kept["errors"][0]["code"], "take off the inner one first" in kept["msg"]) == ("Refused", True), kept
+
+
+def test_a_mark_that_leads_into_windows_is_no_mark(farm: Farm, world: World, tmp_path: Path) -> None:
+    run(farm, tmp_path, wish())
+    (mark,) = world.drive.local(r"C:\ProgramData\ldfleet\installs").iterdir()
+    mark.write_text(json.dumps({**json.loads(mark.read_text()), "data_dir": r"C:\Windows\System32"}))
+    gone = run(farm, tmp_path, {"ldplayer_version": 9, "state": "absent"})
+    assert (gone["errors"][0]["code"], "one of Windows' own folders" in gone["msg"]) == ("Unreadable", True), gone
+
+
+def test_what_was_kept_once_is_not_kept_over(farm: Farm, world: World, tmp_path: Path) -> None:
+    run(farm, tmp_path, wish(data_dir=None))
+    world.drive.local(rf"{NINE}\vms.ldfleet-before").mkdir()
+    refused = run(farm, tmp_path, wish())
+    assert "would be kept as vms.ldfleet-before, and there is one beside it already" in refused["msg"]
+    assert not world.drive.local(DATA).exists()
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,7 @@ def observation(reply: Reply, where: Where, questions: Sequence[Asked] = ()) -> 
     folder = str(found.values["path"])
     configs = _configs(reply)
     records = _records(reply, folder)
+    _there(reply, folder, bool(records))
     rows = _rows(reply, configs)
     answers = list(_answers(reply, questions))
     emulators = tuple(_emulator(row, configs, records, answers, reply.host) for row in rows)
@@ -225,6 +226,16 @@ def observation(reply: Reply, where: Where, questions: Sequence[Asked] = ()) -> 
         listings={asked: _listed(reply, f"asked.{n}", asked) for n, asked in enumerate(questions) if isinstance(asked, Listing)},
         files={asked: _files(reply.results.get(f"asked.{n}")) for n, asked in enumerate(questions) if isinstance(asked, Files)},
     )
+
+
+def _there(reply: Reply, folder: str, recorded: bool) -> None:
+    """Where `vms` leads to a drive that is away, LDPlayer has no emulators as far as anybody sees, which is not that there are none. Raises Unreadable."""
+    configs = reply.results["configs"].values
+    if not configs["exists"] and (recorded or configs.get("free_bytes") == -1):
+        raise Unreadable(
+            reply.host.name, f"{folder}\\vms\\config is not there" + (", and emulators are on record" if recorded else ", and neither is its drive"),
+            "Bring back the drive that it lies on. If the emulators are gone for good, make that folder by hand (without the link), and run again",
+        )  # fmt: skip
 
 
 def _free(configs: Result) -> int:

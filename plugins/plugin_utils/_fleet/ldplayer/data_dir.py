@@ -4,13 +4,13 @@
 What LDPlayer's registry value DataDir does was never seen. So `vms` in LDPlayer's folder becomes a junction to the data directory, which is a matter of
 Windows alone, and DataDir goes on naming `vms`, as LDPlayer writes it: whether it heeds that value or its own folder, it ends at the same disks.
 
-Disks are never moved and never shared. All else in ldfleet goes on to look into `vms`.
+Disks are never moved, and never shared by LDPlayers that ldfleet laid. All else in ldfleet goes on to look into `vms`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from ..._host import operations
@@ -104,26 +104,32 @@ def linked(there: Disks, wanted: str) -> bool:
     return bool(there.link) and places.same(there.link, wanted)
 
 
-def reason(host: str, folder: str, wanted: str, there: Disks, data: Disks) -> str:
-    """Why `vms` (``there``) is to be made a junction to the data directory (``data``); empty where it is one. Raises Refused."""
+def reason(host: str, folder: str, wanted: str, there: Disks, data: Disks, beside: Collection[str]) -> str:
+    """Why `vms` (``there``) is to be made a junction to the data directory (``data``); empty where it is one. ``beside``: names in LDPlayer's folder, in lower
+    case. Raises Refused."""
     place = vms(folder)
     if linked(there, wanted):
         if data.exists:
             return ""
         advice = f"Bring its drive back. If its emulators are gone for good, make the folder {wanted} by hand, and run again"
         raise Refused(host, f"{place} leads to {wanted}, which is not there", advice)
-    for problem, advice in (*_against_vms(place, wanted, there), *_against_data(wanted, data)):
+    for problem, advice in (*_against_vms(place, wanted, there, beside), *_against_data(wanted, data)):
         raise Refused(host, problem, advice)
     holds = f", which holds {many(len(data.emulators))} already" if data.emulators else ""
     kept = f"; {place} has no emulator, and is kept as {_ASIDE}" if there.exists else ""
     return f"{place} shall lead to {wanted}{holds}{kept}"
 
 
-def _against_vms(place: str, wanted: str, there: Disks) -> Iterator[tuple[str, str]]:
+def _against_vms(place: str, wanted: str, there: Disks, beside: Collection[str]) -> Iterator[tuple[str, str]]:
     if there.link:
         yield (
             f"{place} leads to {shown(there.link)}, and {wanted} is wanted",
             f"Disks are never moved: name that folder (data_dir), or stop everything, move what is in it by hand, and take the link away (rmdir {place})",
+        )
+    elif _ASIDE in beside and there.exists:
+        yield (
+            f"{place} would be kept as {_ASIDE}, and there is one beside it already",
+            "Look into that one, and remove it if nobody misses it",
         )
     elif there.emulators:
         yield (
@@ -160,9 +166,12 @@ def alone(host: str, wanted: str, taken: str, neighbours: tuple[Neighbour, ...])
 
 def told(folder: str, there: Disks, ours: bool) -> str:
     """What of a removal concerns the data directory, for its reason; nothing where there is none."""
-    if there.link and ours:
+    if not there.link:
+        return ""
+    if ours and there.exists:
         return f"; of {there.link} goes what is LDPlayer's, and what else lies there stays"
-    return f"; {vms(folder)} leads to {shown(there.link)}, and not by ldfleet, so what lies there stays" if there.link else ""
+    why = "which is not there now" if ours else "and not by ldfleet"
+    return f"; {vms(folder)} leads to {shown(there.link)}, {why}, so what lies there stays"
 
 
 # ---- doing --------------------------------------------------------------------------------------------------------------------------
@@ -194,6 +203,7 @@ def unlinking(folder: str, there: Disks, ours: bool) -> Iterator[Operation]:
     """
     if not there.link:
         return
+    ours = ours and there.exists
     names = (*there.emulators, *_OWN) if ours else ()
     gone = [operations.remove_tree(f"disk.{number}", rf"{vms(folder)}\{name}") for number, name in enumerate(names)]
     yield from gone

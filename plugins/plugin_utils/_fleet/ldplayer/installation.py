@@ -80,6 +80,7 @@ class Wish:
 @dataclass(frozen=True)
 class Found:
     """``programs``: whether the console and the player are there. ``strange``: something else that the folder holds, or nothing.
+    ``names``: all that it holds, in lower case.
 
     ``vms``: its folder for emulators. ``data``: the data directory that is wanted, None where none is, and ``taken``: the folder of an LDPlayer to which that
     belongs, or nothing. ``running``: what of LDPlayer runs, for people. ``keys``: LDPlayer's registry keys of this version, with the folder that each names
@@ -91,6 +92,7 @@ class Found:
     programs: bool
     exists: bool
     strange: str
+    names: frozenset[str]
     mark: Mark | None
     mark_sha256: str
     vms: Disks
@@ -115,7 +117,7 @@ class Found:
     @property
     def linked(self) -> bool:
         """Whether `vms` leads to the data directory that its mark names."""
-        return self.mark is not None and data_dir.linked(self.vms, self.mark.data_dir)
+        return self.mark is not None and bool(self.mark.data_dir) and data_dir.linked(self.vms, self.mark.data_dir)
 
     def free_keys(self, folder: str) -> list[str]:
         """The keys that name this folder or nothing: those of another install of the same version are left alone."""
@@ -154,13 +156,18 @@ def _data_dir(given: Mapping[str, Any]) -> str:
 
 
 def _dialect(version: int) -> Dialect:
-    return next(row for row in DIALECTS if row.version == version)
+    found = next((row for row in DIALECTS if row.version == version), None)
+    if found is None:
+        raise ValueError(f"there is no LDPlayer {version}")
+    return found
 
 
 def shared_data_dirs(declared: Iterable[Mapping[str, Any]]) -> list[str]:
     """Data directories that LDPlayers of one host would share, each of ``version``, ``install_dir`` and ``data_dir``, the last two missing or empty where
-    nothing is said. Raises StopIteration for a version that nobody knows."""
-    return places.shared((home(_dialect(int(one["version"])), one.get("install_dir")), str(one.get("data_dir") or "")) for one in declared)
+    nothing is said. Raises ValueError for a version that nobody knows."""
+    return places.shared(
+        [(home(_dialect(int(one["version"])), one.get("install_dir")), str(one.get("data_dir") or "")) for one in declared]
+    )
 
 
 def _faults(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -234,6 +241,7 @@ def found(reply: Reply, wanted: Wish) -> Found:
         programs=PLAYER in names and not names.isdisjoint((CONSOLE, OLD_CONSOLE)),
         exists=bool(programs.values["exists"]),
         strange=next((name for name in sorted(names | inner) if name != "vms"), ""),
+        names=frozenset(names | inner),
         mark=None if own is None else _mark(own, reply.host.name),
         mark_sha256="absent" if own is None else str(own.get("sha256", "any")),
         vms=data_dir.found(reply, "disks", data_dir.vms(wanted.folder)),
@@ -270,8 +278,8 @@ def mark_text(wanted: Wish, there: Found, done: bool) -> bytes:
 
 def note_text(wanted: Wish, there: Found) -> bytes:
     """What it holds where only the data directory is new. There is a mark already."""
-    kept = there.mark or Mark(wanted.folder, wanted.sha256, wanted.release, wanted.dialect.version, False, "")
-    return marks.text(replace(kept, data_dir=_noted(wanted, there)))
+    assert there.mark is not None
+    return marks.text(replace(there.mark, data_dir=_noted(wanted, there)))
 
 
 def _noted(wanted: Wish, there: Found) -> str:
@@ -362,6 +370,8 @@ def _laying(wanted: Wish, there: Found) -> Steps:
             "Name a folder of its own (install_dir)",
         )
     verb, why = _reason(wanted, there)
+    if verb == "install":
+        _alone(wanted, there)
     if verb == "register" and not there.free_keys(wanted.folder):
         verb = ""  # its keys are taken by another install of the same version: whoever means this one names its folder
     return (*_linking(wanted, there), *((conversation.action(verb, name, why),) if verb else ()))
@@ -371,7 +381,7 @@ def _linking(wanted: Wish, there: Found) -> Steps:
     """What is to be done for the data directory, before anything else is."""
     if there.data is None:
         return ()
-    why = data_dir.reason(there.host.name, wanted.folder, wanted.data_dir, there.vms, there.data)
+    why = data_dir.reason(there.host.name, wanted.folder, wanted.data_dir, there.vms, there.data, there.names)
     noted = there.mark is not None and places.same(there.mark.data_dir, wanted.data_dir)
     if why or not noted:
         data_dir.alone(there.host.name, wanted.data_dir, there.taken, there.neighbours)
@@ -408,6 +418,7 @@ def _removal(wanted: Wish, there: Found) -> Steps:
         raise Foreign(
             there.host.name, f"{wanted.name} in {wanted.folder} was not installed by ldfleet", "Use its own uninstaller, or adopt it first"
         )
+    _alone(wanted, there)
     count = len(there.emulators) if there.linked or not there.vms.link else 0
     if count > wanted.max_destroy:
         raise Guarded(
@@ -421,6 +432,16 @@ def _removal(wanted: Wish, there: Found) -> Steps:
             "remove", wanted.name, f"{wanted.folder} is unwanted{with_it}{data_dir.told(wanted.folder, there.vms, there.linked)}"
         ),
     )
+
+
+def _alone(wanted: Wish, there: Found) -> None:
+    """No other LDPlayer that ldfleet laid lies in this one's folder, nor around it: it would go with it, emulators and all. Raises Refused."""
+    for other in there.neighbours:
+        if other.install_dir and places.overlap(wanted.folder, other.install_dir):
+            raise Refused(
+                there.host.name, f"{wanted.folder} overlaps the folder of another LDPlayer, {other.install_dir}",
+                "Give each a folder of its own; take off the inner one first",
+            )  # fmt: skip
 
 
 def _listed(names: tuple[str, ...]) -> str:

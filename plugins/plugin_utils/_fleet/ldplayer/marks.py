@@ -13,6 +13,8 @@ from ..._host import operations
 from ..._host.batch import Reply, Result
 from ..._host.operations import Operation
 from ..emulators.conversation import Json
+from ..words import places
+from ..words.options import shown
 
 FOLDER = r"{programdata}\ldfleet\installs"
 
@@ -44,9 +46,15 @@ def look() -> Operation:
 
 def read(item: Mapping[str, Any]) -> Mark:
     """A mark out of its file. Raises ValueError, KeyError or TypeError where it is none."""
-    document = {"data_dir": "", **json.loads(Result("mark", "ok", item).data("data"))}
+    try:
+        document = {"data_dir": "", **json.loads(Result("mark", "ok", item).data("data"))}
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
     if document["version"] != 1 or not all(isinstance(document[name], kind) for name, kind in _KEYS.items()):
         raise ValueError("it has another form")
+    for folder in filter(None, (document["install_dir"], document["data_dir"])):
+        if problem := places.folder_problem(folder) or places.place_problem(places.spelled(folder)):
+            raise ValueError(f"it names {shown(folder)}: {problem}")
     return Mark(
         document["install_dir"], document["sha256"], document["release"], document["ldplayer_version"], document["done"], document["data_dir"]
     )  # fmt: skip

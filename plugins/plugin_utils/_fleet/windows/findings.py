@@ -280,7 +280,7 @@ def _scanned(one: Facts) -> list[str]:
     """LDPlayer's folder, and that of its emulators' disks where it lies elsewhere: excluded is a folder as it lies on the disk, not what a junction in it
     leads to."""
     home, data = str(one["install_dir"]), str(one["data_dir"] or "").rstrip("\\")
-    apart = one["data_dir_exists"] and not data.lower().startswith(home.lower())
+    apart = one["data_dir_exists"] and not f"{data}\\".lower().startswith(f"{home}\\".lower())
     return [home, data] if apart else [home]
 
 

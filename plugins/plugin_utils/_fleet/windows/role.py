@@ -60,18 +60,18 @@ def _note_of(row: Mapping[str, Any]) -> str:
 
 def work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
     """What is to be done, by area; ``left``: in words; ``logon``: whether nobody is logged on who shall be; ``untold``: what is wanted and can be neither
-    seen nor done, in words.
+    seen nor done, in words. ``waiting`` is noted before all changes, ``told`` once Windows was told of features, which change with its next start.
 
     Where ``wanted.state`` is absent, what is to be given back.
     """
     found: Json = {
         "registry": [], "features": [], "role": False, "power_plan": "", "service": "", "time_zone": "", "pagefile": {}, "autologon": False,
         "rule": False, "notes": "", "waiting": "", "later": [], "logon": _waits_for_logon(look, wanted), "restart": "", "hold": "", "left": [],
-        "untold": _untold(look, wanted),
+        "untold": _untold(look, wanted), "told": "",
     }  # fmt: skip
     notes, waiting, back = _value_of(look, wanted, NOTES), _value_of(look, wanted, WAITING), wanted["state"] == "absent"
     kept = dict(notes)
-    becoming = _as_it_becomes(look, notes, waiting)
+    becoming = _as_it_becomes(look, notes, waiting, back)
     for area, value, fresh, text in _giving_back(becoming, wanted, notes) if back else _changes(becoming, wanted):
         if isinstance(found[area], list):
             found[area].append(value)
@@ -88,19 +88,25 @@ def work(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
         # Whoever logs on automatically and is not there may have a wrong password, which Windows tells nobody: it is set anew.
         found["autologon"] = True
         found["left"].append("automatic logon")
-    if found["restart"] and found["left"] and not (_is_waiting(look, waiting) and waiting["start"].get("back", False) is back):
-        found["waiting"] = json.dumps({"start": {"began": _started(look), "back": back}})
+    telling, began = bool(found["features"] or found["role"]), {"began": _started(look)}
+    if found["restart"] and found["left"] and (telling or not _is_waiting(look, waiting)):
+        found["waiting"] = json.dumps({"start": began if telling else {**began, "becoming": back}})
+    if telling:
+        found["told"] = json.dumps({"start": {**began, "becoming": back}})
     if kept != notes:
         found["notes"] = json.dumps(kept)
     return found
 
 
-def _as_it_becomes(look: Mapping[str, Any], notes: Mapping[str, Json], waiting: Mapping[str, Json]) -> Mapping[str, Any]:
-    """The same look with features as Windows was told to have them from its next start on: off, or on again (``back``)."""
+def _as_it_becomes(look: Mapping[str, Any], notes: Mapping[str, Json], waiting: Mapping[str, Json], back: bool) -> Mapping[str, Any]:
+    """The same look with features as Windows was told to have them from its next start on: off, or on again. Where that is not known, since a run was cut
+    off meanwhile, as they are not wanted: so Windows is told once more."""
     if not _is_waiting(look, waiting):
         return look
+    told = waiting["start"].get("becoming")
+    becoming = told if isinstance(told, bool) else not back
     noted = [name.split("|", 1)[1] for name in notes if name.startswith("feature|")]
-    return {**look, "features": {**look["features"], **dict.fromkeys(noted, waiting["start"].get("back") is True)}}
+    return {**look, "features": {**look["features"], **dict.fromkeys(noted, becoming)}}
 
 
 def _value_of(look: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> dict[str, Json]:
@@ -170,6 +176,10 @@ def _on(look: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     return [name for name in names if look["features"].get(name)]
 
 
+#: Of Hyper-V's parts, those that bring the hypervisor; its tools may be there without it, as on a server that manages others.
+_BEARING = ("Microsoft-Hyper-V", "Microsoft-Hyper-V-Hypervisor")
+
+
 def _untold(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Of a hypervisor that shall go. Each Windows that runs LDPlayer knows one of the features at least, whatever its edition."""
     if wanted["state"] == "absent" or wanted["hypervisor"] != "off":
@@ -177,7 +187,7 @@ def _untold(look: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     removable = (*wanted["features"], wanted["role"])
     if all(look["features"].get(name) is None for name in removable):
         return ["Windows tells nothing of its features"]
-    left = [] if _on(look, removable) else _on(look, (part for parts in wanted["parts"].values() for part in parts))
+    left = [] if _on(look, removable) else _on(look, _BEARING)
     return [f"the feature {name} is on, and Windows tells of no other that it goes with" for name in left]
 
 
