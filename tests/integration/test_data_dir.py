@@ -15,7 +15,7 @@ from sites import said
 
 import rig
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._action import spec
-from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ldplayer import installation, laying
+from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.ldplayer import installation, laying, marks
 from ansible_collections.ldfleet.ldplayer.plugins.plugin_utils._fleet.words import options
 from ldfleet.sim import laid
 from ldfleet.sim.farm import Farm
@@ -267,6 +267,23 @@ def test_a_mark_that_leads_into_windows_is_no_mark(farm: Farm, world: World, tmp
     mark.write_text(json.dumps({**json.loads(mark.read_text()), "data_dir": r"C:\Windows\System32"}))
     gone = run(farm, tmp_path, {"ldplayer_version": 9, "state": "absent"})
     assert (gone["errors"][0]["code"], "one of Windows' own folders" in gone["msg"]) == ("Unreadable", True), gone
+
+
+def test_a_mark_alone_does_not_make_a_folder_ldplayers(farm: Farm, world: World, tmp_path: Path) -> None:
+    run(farm, tmp_path, wish(data_dir=None))
+    (mark,) = world.drive.local(r"C:\ProgramData\ldfleet\installs").iterdir()
+    planted = mark.with_name(marks.file(r"C:\payroll"))
+    planted.write_text(json.dumps({**json.loads(mark.read_text()), "install_dir": r"C:\payroll"}))
+    book = world.drive.local(r"C:\payroll\2026.xlsx")
+    book.parent.mkdir()
+    book.touch()
+    away = {"ldplayer_version": 9, "install_dir": r"C:\payroll", "state": "absent", "max_destroy": 9}
+    kept = run(farm, tmp_path, away)
+    assert (kept["errors"][0]["code"], book.exists()) == ("Refused", True), kept
+    assert r"C:\payroll holds '2026.xlsx' and nothing that is known to be LDPlayer's" in kept["msg"]
+    book.unlink()
+    assert run(farm, tmp_path, away)["changed"] is True
+    assert not planted.exists()
 
 
 def test_what_was_kept_once_is_not_kept_over(farm: Farm, world: World, tmp_path: Path) -> None:

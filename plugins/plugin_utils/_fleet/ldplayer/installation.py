@@ -30,6 +30,8 @@ REG = r"{systemroot}\System32\reg.exe"
 #: What runs while an emulator or LDPlayer's window does: 9 and 14 call their VM alike (scoop's uninstall.bat).
 IMAGES = ("dnplayer.exe", "dnmultiplayer.exe", "LdBoxHeadless.exe", "Ld9BoxHeadless.exe")
 _SOURCES = (".zip", ".7z", ".exe")
+#: By one of these a folder is known to be LDPlayer's, whatever else of it is gone: whoever could write a mark may mean another folder.
+_ITS = frozenset({CONSOLE, OLD_CONSOLE, PLAYER, *map(str.lower, IMAGES), "dnrepairer.exe", "dnuninst.exe", "adb.exe", "vms"})
 _QUERY_MS = 60_000
 
 
@@ -419,6 +421,11 @@ def _removal(wanted: Wish, there: Found) -> Steps:
             there.host.name, f"{wanted.name} in {wanted.folder} was not installed by ldfleet", "Use its own uninstaller, or adopt it first"
         )
     _alone(wanted, there)
+    if there.strange and there.names.isdisjoint(_ITS):
+        raise Refused(
+            there.host.name, f"{wanted.folder} holds {shown(there.strange)} and nothing that is known to be LDPlayer's, whatever its mark says",
+            rf"Look into it. If it may go, remove it by hand, and the mark {marks.FOLDER}\{wanted.mark}, too",
+        )  # fmt: skip
     count = len(there.emulators) if there.linked or not there.vms.link else 0
     if count > wanted.max_destroy:
         raise Guarded(
