@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..words import places
 from ..words.door import ADB_SERVER
 from ..words.options import shown
 from .host_facts import Facts
@@ -280,7 +281,7 @@ def _scanned(one: Facts) -> list[str]:
     """LDPlayer's folder, and that of its emulators' disks where it lies elsewhere: excluded is a folder as it lies on the disk, not what a junction in it
     leads to."""
     home, data = str(one["install_dir"]), str(one["data_dir"] or "").rstrip("\\")
-    apart = one["data_dir_exists"] and not f"{data}\\".lower().startswith(f"{home}\\".lower())
+    apart = one["data_dir_exists"] and data and not places.overlap(data, home)
     return [home, data] if apart else [home]
 
 
