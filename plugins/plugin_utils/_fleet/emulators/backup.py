@@ -86,7 +86,7 @@ class _Found:
     @property
     def free_bytes(self) -> int:
         """Of the drive of the backups; -1 where unknown."""
-        return int(self.listing.values.get("free_bytes", -1))
+        return observed.free_bytes(self.listing)
 
     def last_change(self, emulator: Emulator) -> int:
         """When its disks or its config changed last; milliseconds since 1970."""

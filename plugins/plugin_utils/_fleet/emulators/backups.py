@@ -18,7 +18,7 @@ from typing import Any
 
 from ..._host.batch import Result
 from ..words.install import CONFIG_FOLDER
-from .observed import Emulator, Listing, Observation, Run
+from .observed import Emulator, Listing, Observation, Run, free_bytes
 
 #: Bytes of a 7z archive's start header (7zFormat.txt in the LZMA SDK): signature, version, checksum of the last twenty bytes, and in these the
 #: offset, the length and the checksum of the next header, which ends the archive.
@@ -132,7 +132,7 @@ def room(seen: Observation, emulator: Emulator, folder: str) -> tuple[int, int]:
     """Bytes that a backup may need (the size of the disks), and bytes free where it goes (-1: unknown)."""
     files, disks, _configs = (seen.listings[asked] for asked in asks(folder))
     sizes = [int(item["bytes"]) for item in disks.values["folders"] if str(item["name"]).lower() == f"leidian{emulator.index}"]
-    return sum(sizes), int(files.values.get("free_bytes", -1))
+    return sum(sizes), free_bytes(files)
 
 
 def file_problem(file: str) -> str | None:

@@ -218,7 +218,7 @@ def observation(reply: Reply, where: Where, questions: Sequence[Asked] = ()) -> 
     return Observation(
         host=reply.host,
         install=folder,
-        free_bytes=_free(reply.results["configs"]),
+        free_bytes=free_bytes(reply.results["configs"]),
         emulators=emulators,
         records={title: digest for title, (_record, digest) in records.items()},
         stale={title: record for title, (record, _digest) in records.items() if title not in titles},
@@ -230,17 +230,17 @@ def observation(reply: Reply, where: Where, questions: Sequence[Asked] = ()) -> 
 
 def _there(reply: Reply, folder: str, recorded: bool) -> None:
     """Where `vms` leads to a drive that is away, LDPlayer has no emulators as far as anybody sees, which is not that there are none. Raises Unreadable."""
-    configs = reply.results["configs"].values
-    if not configs["exists"] and (recorded or configs.get("free_bytes") == -1):
+    configs = reply.results["configs"]
+    if not configs.values["exists"] and (recorded or configs.values.get("free_bytes") == -1):
         raise Unreadable(
             reply.host.name, f"{folder}\\vms\\config is not there" + (", and emulators are on record" if recorded else ", and neither is its drive"),
             "Bring back the drive that it lies on. If the emulators are gone for good, make that folder by hand (without the link), and run again",
         )  # fmt: skip
 
 
-def _free(configs: Result) -> int:
-    """Of the drive of the emulators' folder, however it is linked there; -1 where unknown."""
-    found = configs.values.get("free_bytes")
+def free_bytes(listing: Result) -> int:
+    """Of the drive of a folder that was listed or read with its space, however it is linked there; -1 where unknown."""
+    found = listing.values.get("free_bytes")
     return -1 if found is None else int(found)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ..._host import operations
 from ..._host.batch import Reply
 from ..._host.operations import Operation
-from ..emulators import conversation
+from ..emulators import conversation, observed
 from ..words import places
 from ..words.errors import Refused
 from ..words.options import shown
@@ -78,18 +78,18 @@ def look(folder: str, wanted: str) -> Iterator[Operation]:
 
 def found(reply: Reply, id: str, folder: str) -> Disks:
     """Understand a listing of ``look``. Raises Host."""
-    values = conversation.expect(reply, id, f"looking into {folder}").values
+    listing = conversation.expect(reply, id, f"looking into {folder}")
+    values = listing.values
     files, folders = ([str(item["name"]) for item in values.get(key) or ()] for key in ("files", "folders"))
     emulators = tuple(name for name in folders if _EMULATOR.fullmatch(name))
     own = {name.lower() for name in (*emulators, *_OWN)}
-    free = values.get("free_bytes")
     return Disks(
         exists=bool(values["exists"]),
         link=_plain(str(values.get("link") or "")),
         emulators=emulators,
         strange=next((name for name in sorted([*files, *folders]) if name in files or name.lower() not in own), ""),
         empty=not files and not folders,
-        free_bytes=-1 if free is None else int(free),
+        free_bytes=observed.free_bytes(listing),
     )
 
 

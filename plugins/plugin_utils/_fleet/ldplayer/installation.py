@@ -81,8 +81,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Found:
-    """``programs``: whether the console and the player are there. ``strange``: something else that the folder holds, or nothing.
-    ``names``: all that it holds, in lower case.
+    """``programs``: whether the console and the player are there. ``names``: all that the folder holds, in lower case.
 
     ``vms``: its folder for emulators. ``data``: the data directory that is wanted, None where none is, and ``taken``: the folder of an LDPlayer to which that
     belongs, or nothing. ``running``: what of LDPlayer runs, for people. ``keys``: LDPlayer's registry keys of this version, with the folder that each names
@@ -93,7 +92,6 @@ class Found:
     host: HostFacts
     programs: bool
     exists: bool
-    strange: str
     names: frozenset[str]
     mark: Mark | None
     mark_sha256: str
@@ -105,6 +103,11 @@ class Found:
     free_bytes: int
     neighbours: tuple[Neighbour, ...]
     staging: bool
+
+    @property
+    def strange(self) -> str:
+        """Something that the folder holds beside its emulators, or nothing."""
+        return min(self.names - {"vms"}, default="")
 
     @property
     def emulators(self) -> tuple[str, ...]:
@@ -185,7 +188,7 @@ def _faults(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "sha256", f"is {shown(given['sha256'])}", "64 hexadecimal digits are wanted"
     if given["install_dir"] is not None:
         folder = given["install_dir"]
-        problem = places.folder_problem(folder) or places.place_problem(places.spelled(folder))
+        problem = places.place_problem(folder)
         if problem:
             yield "install_dir", f"is {shown(folder)}", problem
     if given["data_dir"] is not None:
@@ -237,12 +240,10 @@ def found(reply: Reply, wanted: Wish) -> Found:
     inner = {str(item["name"]).lower() for item in programs.values.get("folders") or ()}
     noted = {str(item["name"]): item for item in conversation.expect(reply, "marks", f"looking into {marks.FOLDER}").values["files"]}
     own = noted.pop(wanted.mark, None)
-    free = programs.values.get("free_bytes")
     return Found(
         host=reply.host,
         programs=PLAYER in names and not names.isdisjoint((CONSOLE, OLD_CONSOLE)),
         exists=bool(programs.values["exists"]),
-        strange=next((name for name in sorted(names | inner) if name != "vms"), ""),
         names=frozenset(names | inner),
         mark=None if own is None else _mark(own, reply.host.name),
         mark_sha256="absent" if own is None else str(own.get("sha256", "any")),
@@ -251,7 +252,7 @@ def found(reply: Reply, wanted: Wish) -> Found:
         taken=str(reply.results["taken"].values["path"]) if wanted.data_dir and reply.results["taken"].ok else "",
         running=_running(reply),
         keys={key: _folder(reply, number, key) for number, key in enumerate(wanted.dialect.keys)},
-        free_bytes=-1 if free is None else int(free),
+        free_bytes=observed.free_bytes(programs),
         neighbours=tuple(_neighbour(name, item) for name, item in sorted(noted.items())),
         staging=bool(conversation.expect(reply, "unpacked", f"looking for {wanted.staging}").values["exists"]),
     )
@@ -260,17 +261,14 @@ def found(reply: Reply, wanted: Wish) -> Found:
 def _mark(item: Mapping[str, Any], host: str) -> Mark:
     try:
         return marks.read(item)
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         advice = "Nothing was touched. Remove the file if it is of no use, and adopt LDPlayer anew (adopt: true)"
         raise Unreadable(host, f"{marks.FOLDER}\\{item['name']} cannot be understood ({error})", advice) from error
 
 
 def _neighbour(name: str, item: Mapping[str, Any]) -> Neighbour:
-    try:
-        mark = marks.read(item)
-    except (ValueError, KeyError, TypeError):
-        return Neighbour(rf"{marks.FOLDER}\{name}", "", "")
-    return Neighbour(rf"{marks.FOLDER}\{name}", mark.install_dir, mark.data_dir)
+    mark = marks.readable(item)
+    return Neighbour(rf"{marks.FOLDER}\{name}", mark.install_dir if mark else "", mark.data_dir if mark else "")
 
 
 def mark_text(wanted: Wish, there: Found, done: bool) -> bytes:

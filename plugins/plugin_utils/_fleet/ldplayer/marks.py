@@ -45,19 +45,29 @@ def look() -> Operation:
 
 
 def read(item: Mapping[str, Any]) -> Mark:
-    """A mark out of its file. Raises ValueError, KeyError or TypeError where it is none."""
+    """A mark out of its file. Raises ValueError where it is none."""
     try:
         document = {"data_dir": "", **json.loads(Result("mark", "ok", item).data("data"))}
+        if document["version"] != 1 or not all(isinstance(document[name], kind) for name, kind in _KEYS.items()):
+            raise ValueError("it has another form")
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it has another form: {error}") from error
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
-    if document["version"] != 1 or not all(isinstance(document[name], kind) for name, kind in _KEYS.items()):
-        raise ValueError("it has another form")
     for folder in filter(None, (document["install_dir"], document["data_dir"])):
-        if problem := places.folder_problem(folder) or places.place_problem(places.spelled(folder)):
+        if problem := places.place_problem(folder):
             raise ValueError(f"it names {shown(folder)}: {problem}")
     return Mark(
         document["install_dir"], document["sha256"], document["release"], document["ldplayer_version"], document["done"], document["data_dir"]
     )  # fmt: skip
+
+
+def readable(item: Mapping[str, Any]) -> Mark | None:
+    """The same; None where it is none."""
+    try:
+        return read(item)
+    except ValueError:
+        return None
 
 
 def text(mark: Mark) -> bytes:
@@ -76,10 +86,7 @@ def laid(reply: Reply) -> list[Json] | None:
 
 
 def _told(item: Mapping[str, Any]) -> Json:
-    try:
-        mark: Mark | None = read(item)
-    except (ValueError, KeyError, TypeError):
-        mark = None
+    mark = readable(item)
     return {
         "file": str(item["name"]),
         "install_dir": mark.install_dir if mark else None,

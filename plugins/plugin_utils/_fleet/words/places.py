@@ -45,9 +45,11 @@ def overlap(one: str, other: str) -> bool:
 
 
 def place_problem(folder: str) -> str | None:
-    """Where no LDPlayer shall lie, and no disks of its. The programs run from there, and `absent` removes it whole."""
-    parts = folder.split("\\")
-    if folder.startswith("\\\\"):
+    """Why no LDPlayer shall lie in a folder, and no disks of its, or None. The programs run from there, and `absent` removes it whole."""
+    if problem := folder_problem(folder):
+        return problem
+    parts = spelled(folder).split("\\")
+    if spelled(folder).startswith("\\\\"):
         return "a folder on a drive of the host is wanted"
     if len(parts) < 2 or not parts[1]:
         return "a folder of its own is wanted, not a whole drive"
@@ -63,8 +65,7 @@ def data_problem(data: str, folder: str, staging: str) -> str | None:
 
     cmd.exe's mklink makes a junction, whose target is a folder of a local drive (learn.microsoft.com, "Hard links and junctions").
     """
-    problem = folder_problem(data) or place_problem(spelled(data))
-    if problem:
+    if problem := place_problem(data):
         return problem
     if overlap(data, folder):
         return f"LDPlayer's own folder is {folder}: a folder beside it is wanted, or one on another drive"
